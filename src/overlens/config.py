@@ -1,0 +1,213 @@
+"""What the user asked for, checked before the first image is read.
+
+One record per stage. A record raises ConfigError when it is made with a value that cannot work, so every door (the
+command line, `overlens.analyze`, a test) meets the same checks and the same words.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from overlens.errors import ConfigError
+
+METHODS = ("cosine", "perceptual")
+PROJECTIONS = ("tsne", "umap")
+PRECISIONS = ("auto", "fp32", "bf16")
+HASH_TYPES = ("phash", "dhash", "whash", "ahash")
+DEFAULT_DATASETS = ("ArtDL", "ICONCLASS", "wikidata")
+STRATEGIES = ("random", "stratified", "long_tail")
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSpec:
+    """One dataset: in the documented layout under its name, or at `path` (folder or manifest file)."""
+
+    name: str
+    path: Path | None = None
+
+    def __post_init__(self) -> None:
+        problem = _name_problem(self.name)
+        if problem:
+            raise ConfigError(f"dataset name {self.name!r} {problem}; it becomes part of file names. Rename it: NAME=PATH")
+
+    @classmethod
+    def parse(cls, text: str) -> "DatasetSpec":
+        """Read `NAME` or `NAME=PATH`."""
+        name, separator, path = text.partition("=")
+        if separator and not path:
+            raise ConfigError(f"dataset {text!r} has no path after '='; write NAME or NAME=PATH")
+        return cls(name, Path(path).expanduser() if separator else None)
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderConfig:
+    """Which encoder makes the embeddings, and how.
+
+    Attributes:
+        model: "ViT-B/32", "ViT-B/16", "ViT-L/14", "offline", "hf:ORG/NAME", a path, or a registered name.
+        weights: Local weights to use instead of the hub's.
+        precision: "auto" (bf16 where the processor has it), "fp32" or "bf16".
+        batch_size: Images in one pass through the encoder, at least 1.
+        n_threads: Processor cores the encoder may use; 0 means all.
+    """
+
+    model: str = "ViT-B/32"
+    weights: Path | None = None
+    precision: str = "auto"
+    batch_size: int = 32
+    n_threads: int = 0
+
+    def __post_init__(self) -> None:
+        _require_choice("--precision", self.precision, PRECISIONS)
+        _require_at_least("--batch-size", self.batch_size, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class HashConfig:
+    """Which perceptual hash; the hash itself checks which sizes it can have."""
+
+    hash_type: str = "phash"
+    hash_size: int = 8
+
+    def __post_init__(self) -> None:
+        _require_choice("--hash-type", self.hash_type, HASH_TYPES)
+        _require_at_least("--hash-size", self.hash_size, 2)
+
+    @property
+    def n_bits(self) -> int:
+        """Length of the hash in bits."""
+        return self.hash_size**2
+
+
+@dataclass(frozen=True, slots=True)
+class PairConfig:
+    """Which pairs to report: cosine similarity >= `min_similarity`, Hamming distance <= `max_distance_bits`."""
+
+    methods: tuple[str, ...] = METHODS
+    min_similarity: float = 0.9
+    max_distance_bits: int = 5
+
+    def __post_init__(self) -> None:
+        if not -1.0 <= self.min_similarity <= 1.0:
+            raise ConfigError(f"--cosine-threshold {self.min_similarity} is out of range; allowed is -1 to 1, such as 0.9")
+        _require_at_least("--hash-threshold", self.max_distance_bits, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectionConfig:
+    """Which two-dimensional projections to draw."""
+
+    methods: tuple[str, ...] = PROJECTIONS
+    perplexity: float = 30.0
+    n_neighbors: int = 15
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1.0 <= self.perplexity:
+            raise ConfigError(f"--tsne-perplexity {self.perplexity:g} is too small; allowed is 1 or more, such as 30")
+        _require_at_least("--umap-neighbors", self.n_neighbors, 2)
+        _require_at_least("--seed", self.seed, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class FewShotConfig:
+    """Which few-shot splits to draw: every strategy x k x seed."""
+
+    k_shots: tuple[int, ...] = (1, 5, 10)
+    n_classes: int = 10
+    n_seeds: int = 3
+    seed: int = 0
+    strategies: tuple[str, ...] = STRATEGIES
+
+    def __post_init__(self) -> None:
+        for k in self.k_shots:
+            _require_at_least("--k-shots", k, 1)
+        _require_at_least("--n-classes", self.n_classes, 1)
+        _require_at_least("--n-seeds", self.n_seeds, 1)
+
+    @property
+    def seeds(self) -> range:
+        """The seeds, one split each: `seed`, `seed + 1`, ..."""
+        return range(self.seed, self.seed + self.n_seeds)
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """Everything one run of the documented command does."""
+
+    datasets: tuple[DatasetSpec, ...] = tuple(DatasetSpec(name) for name in DEFAULT_DATASETS)
+    root: Path = Path()
+    output: Path | None = None
+    max_images: int | None = None
+    max_failures: float = 0.05
+    use_ground_truth: bool = False
+    from_embeddings: bool = False
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    hashing: HashConfig = field(default_factory=HashConfig)
+    pairs: PairConfig = field(default_factory=PairConfig)
+    projections: ProjectionConfig = field(default_factory=ProjectionConfig)
+    few_shot: FewShotConfig | None = None
+    evaluate_cross_dataset: bool = False
+    workers: int = 0
+    engine: str = "local"
+
+    def __post_init__(self) -> None:
+        _require_distinct_names([dataset.name for dataset in self.datasets])
+        if self.max_images is not None:
+            _require_at_least("--max-images", self.max_images, 1)
+        if not 0.0 <= self.max_failures <= 1.0:
+            raise ConfigError(f"--max-failures {self.max_failures:g} is out of range; allowed is 0 to 1 or 0% to 100%")
+        _require_at_least("--workers", self.workers, 0)
+
+    @property
+    def needs_embeddings(self) -> bool:
+        """Whether any asked-for result needs an encoder."""
+        wants = "cosine" in self.pairs.methods, self.projections.methods, self.few_shot, self.evaluate_cross_dataset
+        return any(bool(want) for want in wants)
+
+    @property
+    def needs_hashes(self) -> bool:
+        """Whether any asked-for result needs perceptual hashes."""
+        return "perceptual" in self.pairs.methods
+
+    @property
+    def output_root(self) -> Path:
+        """Where the results go: `output` if given, else `root`."""
+        return self.root if self.output is None else self.output
+
+
+def _require_choice(option: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ConfigError(f"{option} {value!r} is not known; allowed: {', '.join(allowed)}")
+
+
+def _require_at_least(option: str, value: int, least: int) -> None:
+    if value < least:
+        raise ConfigError(f"{option} {value} is too small; allowed is {least} or more")
+
+
+def _require_distinct_names(names: list[str]) -> None:
+    if not names:
+        raise ConfigError("no dataset is named; give at least one --datasets NAME or NAME=PATH")
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"dataset {name!r} is named twice; name each dataset once")
+    joined: dict[str, tuple[str, str]] = {}
+    for first in names:
+        for second in names:
+            if first != second and joined.setdefault(f"{first}_{second}", (first, second)) != (first, second):
+                raise ConfigError(
+                    f"datasets {first!r} and {second!r} give the same file name {first}_{second} as "
+                    f"{' and '.join(map(repr, joined[f'{first}_{second}']))}; rename one: NAME=PATH"
+                )
+
+
+def _name_problem(name: str) -> str:
+    if not name.strip():
+        return "is empty"
+    if name in {"cross"} or name.startswith("."):
+        return "is reserved or starts with a dot"
+    if any(character in "/\\" or not character.isprintable() for character in name):
+        return "holds a slash or an unprintable character"
+    if len(name.encode()) > 100:
+        return "is longer than 100 bytes"
+    return ""

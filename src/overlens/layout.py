@@ -1,0 +1,164 @@
+"""The only module that knows output folder and file names.
+
+The documented layout, under ROOT (read) and under OUTPUT, or ROOT if none is given (written):
+
+    dataset/{name}/JPEGImages/                       images
+    dataset/{name}-data/                             2_test.txt, 2_ground_truth.json, classes.csv, labels.json
+    dataset/{name}-data/analysis/                    results of one dataset, and `store/`, its feature store
+    dataset/{name}-data/analysis/{name}_few_shot_splits/
+    dataset/cross/                                   results across datasets
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class InputLayout:
+    """Where the documented layout keeps the images and labels of one dataset."""
+
+    root: Path
+    dataset: str
+
+    @property
+    def images(self) -> Path:
+        """Folder of the images."""
+        return self.root / "dataset" / self.dataset / "JPEGImages"
+
+    @property
+    def data(self) -> Path:
+        """Folder of lists and labels."""
+        return self.root / "dataset" / f"{self.dataset}-data"
+
+    @property
+    def names(self) -> Path:
+        """List of image names, one a line, without extension."""
+        return self.data / "2_test.txt"
+
+    @property
+    def ground_truth(self) -> Path:
+        """List of `{"item": name, "class": id}`."""
+        return self.data / "2_ground_truth.json"
+
+    @property
+    def classes(self) -> Path:
+        """Table with the columns ID and Label."""
+        return self.data / "classes.csv"
+
+    @property
+    def labels(self) -> Path:
+        """Labels of the images."""
+        return self.data / "labels.json"
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisLayout:
+    """Results of one dataset."""
+
+    root: Path
+    dataset: str
+
+    @property
+    def folder(self) -> Path:
+        """The `analysis` folder."""
+        return self.root / "dataset" / f"{self.dataset}-data" / "analysis"
+
+    @property
+    def store(self) -> Path:
+        """Feature shards."""
+        return self.folder / "store"
+
+    @property
+    def embeddings(self) -> Path:
+        """Embedding rows."""
+        return self.folder / "embeddings.npy"
+
+    @property
+    def names(self) -> Path:
+        """Image names, one a row of the embeddings."""
+        return self.folder / "names.json"
+
+    @property
+    def labels(self) -> Path:
+        """Class ids, one a row."""
+        return self.folder / "labels.json"
+
+    @property
+    def hashes(self) -> Path:
+        """Perceptual hashes in hexadecimal, one a row."""
+        return self.folder / "hashes.json"
+
+    @property
+    def failures(self) -> Path:
+        """Images that could not be used, with the reason."""
+        return self.folder / "failures.csv"
+
+    def projection(self, method: str, suffix: str) -> Path:
+        """Projection of this dataset; `suffix` is html, png or csv."""
+        return self.folder / f"{method}.{suffix}"
+
+    def duplicates(self, method: str) -> Path:
+        """Pairs within this dataset."""
+        return self.folder / f"{method}_duplicates.json"
+
+    def gallery(self, method: str) -> Path:
+        """Picture of the most alike pairs within this dataset."""
+        return self.folder / f"{self.dataset}_duplicate_examples_{method}.png"
+
+    @property
+    def few_shot(self) -> Path:
+        """Folder of few-shot splits."""
+        return self.folder / f"{self.dataset}_few_shot_splits"
+
+    def split(self, strategy: str, k_shot: int, n_classes: int, seed: int) -> Path:
+        """One few-shot split."""
+        return self.few_shot / f"{strategy}_{k_shot}shot_{n_classes}classes_seed{seed}.json"
+
+    def split_embeddings(self, strategy: str, k_shot: int, n_classes: int, seed: int) -> Path:
+        """Embedding rows of one few-shot split."""
+        return self.few_shot / f"{strategy}_{k_shot}shot_{n_classes}classes_seed{seed}_embeddings.npy"
+
+
+@dataclass(frozen=True, slots=True)
+class CrossLayout:
+    """Results across datasets."""
+
+    root: Path
+
+    @property
+    def folder(self) -> Path:
+        """The `cross` folder."""
+        return self.root / "dataset" / "cross"
+
+    @property
+    def overlap(self) -> Path:
+        """Every number of the overlap, with its threshold, method and model."""
+        return self.folder / "overlap.json"
+
+    def duplicates(self, first: str, second: str, method: str) -> Path:
+        """Pairs between two datasets."""
+        return self.folder / f"{first}_{second}_{method}_duplicates.json"
+
+    def gallery(self, first: str, second: str, method: str) -> Path:
+        """Picture of the most alike pairs between two datasets."""
+        return self.folder / f"{first}_{second}_duplicate_examples_{method}.png"
+
+    def projection(self, method: str, coloured_by: str, suffix: str) -> Path:
+        """Combined projection, coloured by `dataset` or `label`; `suffix` is html or png."""
+        return self.folder / f"combined_{method}_by_{coloured_by}.{suffix}"
+
+    def coordinates(self, method: str) -> Path:
+        """Coordinates of the combined projection."""
+        return self.folder / f"combined_{method}.csv"
+
+    def venn(self, method: str) -> Path:
+        """Venn diagram of two or three datasets."""
+        return self.folder / f"venn_diagram_{method}.png"
+
+    def matrix(self, method: str) -> Path:
+        """Overlap matrix of more than three datasets."""
+        return self.folder / f"overlap_matrix_{method}.png"
+
+    def transfer(self, source: str, target: str, suffix: str) -> Path:
+        """Generalization from `source` to `target`; `suffix` is json or png."""
+        return self.folder / f"cross_dataset_{source}_{target}.{suffix}"
