@@ -27,7 +27,9 @@ class DatasetSpec:
     def __post_init__(self) -> None:
         problem = _name_problem(self.name)
         if problem:
-            raise ConfigError(f"dataset name {self.name!r} {problem}; it becomes part of file names. Rename it: NAME=PATH")
+            raise ConfigError(
+                f"dataset name {self.name!r} {problem}; it becomes part of file names. Rename it: NAME=PATH"
+            )
 
     @classmethod
     def parse(cls, text: str) -> "DatasetSpec":
@@ -88,7 +90,9 @@ class PairConfig:
 
     def __post_init__(self) -> None:
         if not -1.0 <= self.min_similarity <= 1.0:
-            raise ConfigError(f"--cosine-threshold {self.min_similarity} is out of range; allowed is -1 to 1, such as 0.9")
+            raise ConfigError(
+                f"--cosine-threshold {self.min_similarity} is out of range; allowed is -1 to 1, such as 0.9"
+            )
         _require_at_least("--hash-threshold", self.max_distance_bits, 0)
 
 
@@ -134,7 +138,7 @@ class FewShotConfig:
 class RunConfig:
     """Everything one run of the documented command does."""
 
-    datasets: tuple[DatasetSpec, ...] = tuple(DatasetSpec(name) for name in DEFAULT_DATASETS)
+    datasets: tuple[DatasetSpec, ...] = field(default_factory=lambda: tuple(map(DatasetSpec, DEFAULT_DATASETS)))
     root: Path = Path()
     output: Path | None = None
     max_images: int | None = None
