@@ -37,7 +37,7 @@ def replaced_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Make a folder to fill that appears as `path`, with all its files flushed, when the block ends without an error."""
+    """Make a folder to fill; it appears as `path`, all its files flushed, when the block ends without an error."""
     partial = path.with_name(PARTIAL + path.name)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -94,9 +94,7 @@ def sole_writer(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise StoreError(
-                f"another run is writing to {folder}; wait for it, or give this one its own --output"
-            ) from error
+            raise StoreError(f"another run is writing to {folder}; wait for it, or use another --output") from error
         yield
 
 

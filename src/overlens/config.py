@@ -4,13 +4,16 @@ One record per stage. A record raises ConfigError when it is made with a value t
 command line, `overlens.analyze`, a test) meets the same checks and the same words.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from overlens.errors import ConfigError
 
 METHODS = ("cosine", "perceptual")
 PROJECTIONS = ("tsne", "umap")
+BOTH = "both"
 PRECISIONS = ("auto", "fp32", "bf16")
 HASH_TYPES = ("phash", "dhash", "whash", "ahash")
 DEFAULT_DATASETS = ("ArtDL", "ICONCLASS", "wikidata")
@@ -101,7 +104,7 @@ class ProjectionConfig:
     """Which two-dimensional projections to draw."""
 
     methods: tuple[str, ...] = PROJECTIONS
-    perplexity: float = 30.0
+    perplexity: float = 30
     n_neighbors: int = 15
     seed: int = 0
 
@@ -177,6 +180,79 @@ class RunConfig:
     def output_root(self) -> Path:
         """Where the results go: `output` if given, else `root`."""
         return self.root if self.output is None else self.output
+
+
+def default_options() -> dict[str, Any]:
+    """Every option of the documented command, under its name with underscores, with its default."""
+    default, few_shot = RunConfig(), FewShotConfig()
+    return {
+        "datasets": DEFAULT_DATASETS,
+        "root": default.root,
+        "output": default.output,
+        "max_images": default.max_images,
+        "max_failures": default.max_failures,
+        "use_ground_truth": default.use_ground_truth,
+        "from_embeddings": default.from_embeddings,
+        "method": BOTH,
+        "cosine_threshold": default.pairs.min_similarity,
+        "hash_threshold": default.pairs.max_distance_bits,
+        "hash_size": default.hashing.hash_size,
+        "hash_type": default.hashing.hash_type,
+        "clip_model": default.encoder.model,
+        "weights": default.encoder.weights,
+        "precision": default.encoder.precision,
+        "batch_size": default.encoder.batch_size,
+        "projections": BOTH,
+        "tsne_perplexity": default.projections.perplexity,
+        "umap_neighbors": default.projections.n_neighbors,
+        "generate_few_shot": default.few_shot is not None,
+        "k_shots": few_shot.k_shots,
+        "n_classes": few_shot.n_classes,
+        "n_seeds": few_shot.n_seeds,
+        "evaluate_cross_dataset": default.evaluate_cross_dataset,
+        "seed": default.projections.seed,
+        "workers": default.workers,
+        "engine": default.engine,
+    }
+
+
+def config_from_options(given: Mapping[str, Any]) -> RunConfig:
+    """Build the configuration of a run from options under their names with underscores.
+
+    Raises:
+        ConfigError: An option is not known, or its value cannot work.
+    """
+    defaults = default_options()
+    for name in given.keys() - defaults.keys():
+        raise ConfigError(f"unknown option {name!r}; known: {', '.join(defaults)}")
+    values = {**defaults, **given}
+    records = {"datasets", "projections"}
+    return RunConfig(
+        **{field.name: values[field.name] for field in fields(RunConfig) if field.name in values.keys() - records},
+        datasets=tuple(DatasetSpec.parse(text) for text in values["datasets"]),
+        encoder=EncoderConfig(values["clip_model"], values["weights"], values["precision"], values["batch_size"]),
+        hashing=HashConfig(values["hash_type"], values["hash_size"]),
+        pairs=PairConfig(
+            _chosen("--method", values["method"], METHODS), values["cosine_threshold"], values["hash_threshold"]
+        ),
+        projections=ProjectionConfig(
+            _chosen("--projections", values["projections"], PROJECTIONS, none=()),
+            values["tsne_perplexity"],
+            values["umap_neighbors"],
+            values["seed"],
+        ),
+        few_shot=_few_shot(values) if values["generate_few_shot"] else None,
+    )
+
+
+def _few_shot(values: Mapping[str, Any]) -> FewShotConfig:
+    return FewShotConfig(tuple(values["k_shots"]), values["n_classes"], values["n_seeds"], values["seed"])
+
+
+def _chosen(option: str, value: str, choices: tuple[str, ...], **others: tuple[str, ...]) -> tuple[str, ...]:
+    meanings = {**{choice: (choice,) for choice in choices}, BOTH: choices, **others}
+    _require_choice(option, value, tuple(meanings))
+    return meanings[value]
 
 
 def _require_choice(option: str, value: str, allowed: tuple[str, ...]) -> None:

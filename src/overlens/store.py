@@ -1,10 +1,10 @@
 """Features on disk: what was computed once is never computed again.
 
-A store holds one kind of feature (one perceptual hash, or one encoder's embedding) of one dataset, in shards. A shard is
-a folder named by a fingerprint of everything that changes its values: the feature's own fingerprint (resolved model,
-weights digest, precision, preprocessing, hash type and size, format version) and each image's key and source bytes. It
-holds `rows.npy`, one row a kept image, and `images.parquet`, one line an attempted image, failures included. A shard
-appears by one rename, so existence means complete.
+A store holds one kind of feature (one perceptual hash, or one encoder's embedding) of one dataset, in shards. A shard
+is a folder named by a fingerprint of everything that changes its values: the feature's own fingerprint (resolved
+model, weights digest, precision, preprocessing, hash type and size, format version) and each image's key and source
+bytes. It holds `rows.npy`, one row a kept image, and `images.parquet`, one line an attempted image, failures included.
+A shard appears by one rename, so existence means complete.
 
 An image counts as known while its key, size and modification time are those stored; its file is not opened then.
 

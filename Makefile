@@ -1,0 +1,64 @@
+# Everything runs in a local virtual environment that these targets make from pyproject.toml and constraints.txt.
+#   make demo    three small datasets, the whole analysis        make test    all tests
+#   make lint    ruff and mypy                                   make help    the rest
+
+PYTHON ?= python3
+VENV := .venv
+TORCH_VENV := .venv-torch
+PIP := -m pip --disable-pip-version-check install --quiet
+INPUTS := pyproject.toml constraints.txt Makefile
+EXTRAS := demo,pandas
+
+.PHONY: help demo test test-fast test-torch lint format clean
+
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
+	@echo "  make test-fast   tests without the slow ones"
+	@echo "  make test-torch  tests of the extra torch, with its CPU build, in $(TORCH_VENV)"
+	@echo "  make format      format the code"
+	@echo "  make clean       remove the virtual environments and the demo"
+
+demo: $(VENV)/.installed
+	$(VENV)/bin/overlens demo
+
+test: $(VENV)/.installed-dev
+	$(VENV)/bin/python -m pytest
+
+test-fast: $(VENV)/.installed-dev
+	$(VENV)/bin/python -m pytest -m "not slow"
+
+test-torch: $(TORCH_VENV)/.installed-dev
+	$(TORCH_VENV)/bin/python -m pytest -m torch
+
+lint: $(VENV)/.installed-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+format: $(VENV)/.installed-dev
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+clean:
+	rm -rf $(VENV) $(TORCH_VENV) overlens-demo
+
+%/.made: $(INPUTS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "overlens needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $*
+	$*/bin/python $(PIP) --constraint constraints.txt pip
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.made
+	$(VENV)/bin/python $(PIP) --constraint constraints.txt --editable ".[$(EXTRAS)]"
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(VENV)/bin/python $(PIP) --constraint constraints.txt --group dev
+	@touch $@
+
+# The CPU build of torch first: what needs torch is then satisfied and does not bring the CUDA build.
+$(TORCH_VENV)/.installed-dev: $(TORCH_VENV)/.made
+	$(TORCH_VENV)/bin/python $(PIP) --constraint constraints.txt torch
+	$(TORCH_VENV)/bin/python $(PIP) --constraint constraints.txt --editable ".[$(EXTRAS),torch]" --group dev
+	@touch $@

@@ -1,0 +1,5 @@
+"""`python -m overlens` is the command `overlens`."""
+
+from overlens.cli import main
+
+main()

@@ -1,0 +1,106 @@
+"""`overlens compute`: the documented command. Parses, builds the configuration, runs, prints; no numpy here."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from overlens.cli.options import Decorator, GroupedCommand, Share, grouped_option
+from overlens.cli.terminal import run_and_print
+from overlens.config import (
+    BOTH,
+    HASH_TYPES,
+    METHODS,
+    PRECISIONS,
+    PROJECTIONS,
+    config_from_options,
+    default_options,
+)
+
+DATA, PAIRS, MODEL = "Datasets", "Pairs", "Encoder"
+DRAW, BENCHMARK, RUN = "Projections", "Few-shot splits and generalization", "Run"
+
+PATH = click.Path(path_type=Path)
+
+
+def option(heading: str, name: str, *others: str, **settings: Any) -> Decorator:
+    """Declare an option of the run; its default is the configuration's own."""
+    default = default_options().get(name.removeprefix("--").replace("-", "_"))
+    if isinstance(settings.get("type"), Share):
+        default = f"{default:.0%}"
+    return grouped_option(heading, name, *others, default=default, **settings)
+
+
+@click.command(cls=GroupedCommand)
+@option(
+    DATA,
+    "--datasets",
+    multiple=True,
+    metavar="NAME[=PATH]",
+    help="Dataset to analyse; repeat it. NAME is in the documented layout under ROOT; NAME=PATH is any folder, "
+    "or a manifest (.csv, .tsv, .parquet) with the columns path and label.",
+)
+@option(DATA, "--root", type=PATH, help="Folder that holds `dataset/`: read from, written to.")
+@option(DATA, "--output", type=PATH, help="Write below this folder instead, in the same layout.")
+@option(DATA, "--max-images", type=int, metavar="N", help="Use at most the first N images of each.")
+@option(DATA, "--max-failures", type=Share(), help="Stop when a larger share of a dataset fails.")
+@option(DATA, "--use-ground-truth", is_flag=True, help="Take labels from 2_ground_truth.json.")
+@option(
+    DATA,
+    "--from-embeddings",
+    is_flag=True,
+    help="Read no images: analyse the existing analysis/embeddings.npy and names.json.",
+)
+@option(PAIRS, "--method", type=click.Choice([*METHODS, BOTH]), help="How to find duplicates.")
+@option(
+    PAIRS,
+    "--cosine-threshold",
+    type=float,
+    help="Report pairs whose embeddings have at least this cosine similarity.",
+)
+@option(
+    PAIRS,
+    "--hash-threshold",
+    type=int,
+    help="Report pairs whose hashes differ in at most so many bits.",
+)
+@option(PAIRS, "--hash-size", type=int, help="Side of the perceptual hash: 8 gives 64 bits.")
+@option(PAIRS, "--hash-type", type=click.Choice(HASH_TYPES), help="Perceptual hash.")
+@option(
+    MODEL,
+    "--clip-model",
+    help="ViT-B/32, ViT-B/16 or ViT-L/14; hf:ORG/NAME; a path to an ONNX file or model folder; or offline.",
+)
+@option(MODEL, "--weights", type=PATH, help="Local weights of the model, instead of the model hub's.")
+@option(
+    MODEL,
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    help="auto is bf16 where the processor has it.",
+)
+@option(MODEL, "--batch-size", type=int, help="Images in one pass through the encoder.")
+@option(
+    DRAW,
+    "--projections",
+    type=click.Choice([*PROJECTIONS, BOTH, "none"]),
+    help="Two-dimensional pictures of the embeddings.",
+)
+@option(DRAW, "--tsne-perplexity", type=float, help="Perplexity of t-SNE.")
+@option(DRAW, "--umap-neighbors", type=int, help="Neighbours in UMAP.")
+@option(BENCHMARK, "--generate-few-shot", is_flag=True, help="Write few-shot splits.")
+@option(BENCHMARK, "--k-shots", type=int, multiple=True, help="Images of each class; repeat it.")
+@option(BENCHMARK, "--n-classes", type=int, help="Classes in a split.")
+@option(BENCHMARK, "--n-seeds", type=int, help="Splits of each kind, one a seed.")
+@option(BENCHMARK, "--evaluate-cross-dataset", is_flag=True, help="Measure how classes carry over between datasets.")
+@option(RUN, "--seed", type=int, help="Seed of projections, and first seed of the splits.")
+@option(RUN, "--workers", type=int, help="Threads that decode images; 0 is one a core.")
+@option(RUN, "--engine", help="Where the work runs.")
+@option(RUN, "--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@option(RUN, "--verbose", is_flag=True, help="Log at DEBUG level; show tracebacks.")
+def compute(as_json: bool, verbose: bool, **options: Any) -> None:
+    """Find what image datasets share, and write every result.
+
+    Embeddings and perceptual hashes of each image are kept below the output folder, so that a second run reads only
+    what is new. Results of one dataset go to dataset/NAME-data/analysis/, results across datasets to dataset/cross/.
+    """
+    run_and_print(config_from_options(options), as_json=as_json, verbose=verbose)

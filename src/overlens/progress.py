@@ -1,0 +1,106 @@
+"""How far a run has come, on stderr.
+
+A stage counts images (or tiles, or files): done now, cached from an earlier run, failed. On a terminal it is a live bar
+with speed and time left; elsewhere it is one line when the stage ends, so that logs stay readable. Stages also remember
+their seconds for the summary.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Stage(Protocol):
+    """One stage under way."""
+
+    def advance(self, done: int = 0, *, cached: int = 0, failed: int = 0) -> None:
+        """Count finished units."""
+        ...
+
+
+class Progress:
+    """Times the stages of a run and shows nothing; the base of what shows something."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, title: str, total: int, unit: str = "images") -> Iterator[Stage]:
+        """Run a stage of `total` units under `title`; a title used twice adds its seconds up."""
+        counter = _Counter(title, total, unit)
+        start = time.perf_counter()
+        try:
+            with self._shown(counter):
+                yield counter
+        finally:
+            counter.seconds = time.perf_counter() - start
+            self.seconds[title] = self.seconds.get(title, 0.0) + counter.seconds
+        self._finished(counter)
+
+    @contextmanager
+    def _shown(self, counter: "_Counter") -> Iterator[None]:
+        yield
+
+    def _finished(self, counter: "_Counter") -> None:
+        pass
+
+
+class TerminalProgress(Progress):
+    """Shows each stage on a rich console: a live bar on a terminal, else one line when it ends."""
+
+    def __init__(self, console: "Console") -> None:
+        super().__init__()
+        self._console = console
+
+    @contextmanager
+    def _shown(self, counter: "_Counter") -> Iterator[None]:
+        if not self._console.is_terminal:
+            yield
+            return
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bars
+
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.fields[words]}", markup=False),
+            TimeRemainingColumn(),
+        )
+        with Bars(*columns, console=self._console, transient=True) as bars:
+            bar = bars.add_task(counter.title, total=max(counter.total, 1), words="")
+            counter.watch = lambda: bars.update(bar, completed=counter.finished, words=counter.words())
+            yield
+
+    def _finished(self, counter: "_Counter") -> None:
+        self._console.print(f"{counter.title}: {counter.words()}", markup=False, highlight=False)
+
+
+class _Counter:
+    def __init__(self, title: str, total: int, unit: str) -> None:
+        self.title, self.total, self.unit = title, total, unit
+        self.done = self.cached = self.failed = 0
+        self.seconds: float | None = None
+        self.watch = lambda: None
+        self._start = time.perf_counter()
+
+    @property
+    def finished(self) -> int:
+        return self.done + self.cached + self.failed
+
+    def advance(self, done: int = 0, *, cached: int = 0, failed: int = 0) -> None:
+        self.done += done
+        self.cached += cached
+        self.failed += failed
+        self.watch()
+
+    def words(self) -> str:
+        seconds = time.perf_counter() - self._start if self.seconds is None else self.seconds
+        parts = [f"{self.finished:,} of {self.total:,} {self.unit}"]
+        parts += [f"{n:,} {word}" for n, word in ((self.cached, "cached"), (self.failed, "failed")) if n]
+        if self.done and seconds > 0:
+            parts.append(f"{self.done / seconds:,.0f} {self.unit}/s")
+        return ", ".join([*parts, f"{seconds:.1f} s"])

@@ -1,0 +1,97 @@
+"""Every option has one default, and every value that cannot work is refused in plain words."""
+
+from pathlib import Path
+
+import pytest
+
+from overlens.config import DatasetSpec, FewShotConfig, RunConfig, config_from_options, default_options
+from overlens.errors import ConfigError
+
+
+def test_defaults_are_the_documented_ones():
+    documented = {
+        "datasets": ("ArtDL", "ICONCLASS", "wikidata"),
+        "max_images": None,
+        "clip_model": "ViT-B/32",
+        "batch_size": 32,
+        "method": "both",
+        "cosine_threshold": 0.9,
+        "hash_threshold": 5,
+        "hash_size": 8,
+        "hash_type": "phash",
+        "projections": "both",
+        "tsne_perplexity": 30,
+        "umap_neighbors": 15,
+        "use_ground_truth": False,
+        "generate_few_shot": False,
+        "k_shots": (1, 5, 10),
+        "n_classes": 10,
+        "n_seeds": 3,
+        "evaluate_cross_dataset": False,
+    }
+    defaults = default_options()
+    assert {name: defaults[name] for name in documented} == documented
+
+
+def test_no_options_give_the_default_run():
+    assert config_from_options({}) == RunConfig()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cosine_threshold": 1.5}, "--cosine-threshold 1.5 is out of range"),
+        ({"cosine_threshold": float("nan")}, "--cosine-threshold nan is out of range"),
+        ({"hash_threshold": -1}, "allowed is 0 or more"),
+        ({"hash_size": 1}, "--hash-size 1 is too small"),
+        ({"hash_type": "xhash"}, "allowed: phash, dhash, whash, ahash"),
+        ({"method": "cosin"}, "allowed: cosine, perceptual, both"),
+        ({"projections": "pca"}, "allowed: tsne, umap, both, none"),
+        ({"batch_size": 0}, "--batch-size 0 is too small"),
+        ({"max_images": 0}, "--max-images 0 is too small"),
+        ({"max_failures": 1.2}, "0% to 100%"),
+        ({"workers": -2}, "--workers -2 is too small"),
+        ({"tsne_perplexity": 0.5}, "--tsne-perplexity 0.5 is too small"),
+        ({"umap_neighbors": 1}, "--umap-neighbors 1 is too small"),
+        ({"generate_few_shot": True, "k_shots": (0,)}, "--k-shots 0 is too small"),
+        ({"generate_few_shot": True, "n_classes": 0}, "--n-classes 0 is too small"),
+        ({"datasets": ()}, "no dataset is named"),
+        ({"datasets": ("a", "a")}, "'a' is named twice"),
+        ({"datasets": ("a=",)}, "has no path after '='"),
+        ({"datasets": ("a/b",)}, "holds a slash"),
+        ({"datasets": ("cross",)}, "is reserved"),
+        ({"datasets": ("",)}, "is empty"),
+        ({"datasets": ("x" * 101,)}, "longer than 100 bytes"),
+        ({"datasets": ("a", "b_c", "a_b", "c")}, "give the same file name a_b_c"),
+        ({"colour": "red"}, "unknown option 'colour'"),
+    ],
+    ids=lambda value: str(value)[:40] if isinstance(value, dict) else "",
+)
+def test_what_cannot_work_is_refused(options: dict, message: str):
+    with pytest.raises(ConfigError, match=message.replace("(", r"\(")):
+        config_from_options(options)
+
+
+def test_a_dataset_may_have_a_path_with_an_equals_sign():
+    assert DatasetSpec.parse("a=/data/x=1") == DatasetSpec("a", Path("/data/x=1"))
+
+
+@pytest.mark.parametrize(
+    ("options", "embeddings", "hashes"),
+    [
+        ({}, True, True),
+        ({"method": "perceptual", "projections": "none"}, False, True),
+        ({"method": "perceptual"}, True, True),
+        ({"method": "cosine", "projections": "none"}, True, False),
+        ({"method": "perceptual", "projections": "none", "generate_few_shot": True}, True, True),
+        ({"method": "perceptual", "projections": "none", "evaluate_cross_dataset": True}, True, True),
+    ],
+    ids=["all", "perceptual only", "perceptual and pictures", "cosine only", "few-shot", "transfer"],
+)
+def test_features_are_computed_only_where_something_needs_them(options: dict, embeddings: bool, hashes: bool):
+    config = config_from_options(options)
+    assert (config.needs_embeddings, config.needs_hashes) == (embeddings, hashes)
+
+
+def test_seeds_count_up_from_the_first():
+    assert list(FewShotConfig(n_seeds=3, seed=5).seeds) == [5, 6, 7]
