@@ -1,0 +1,13 @@
+"""What turns pixels into embeddings: CLIP by ONNX, towers of transformers, the offline encoder, or your own object."""
+
+from overlens.encoders.base import (
+    ENCODERS,
+    Encoder,
+    LoadedEncoder,
+    Resolved,
+    load_encoder,
+    resolve_model,
+    wrap_encoder,
+)
+
+__all__ = ["ENCODERS", "Encoder", "LoadedEncoder", "Resolved", "load_encoder", "resolve_model", "wrap_encoder"]

@@ -1,0 +1,94 @@
+"""The only module that starts OpenVINO: precision, threads, and a fixed shape of work.
+
+Networks are compiled for `LANE` images and always run on that many, so that neither the other images of a batch nor
+`--batch-size` can change a bit of an image's vector; the cost is up to `LANE - 1` idle places at the end of a batch.
+Lanes of 8 run as fast as longer ones.
+
+Importing OpenVINO reports the import to a web service and leaves a client number in the home folder, unless the
+package `openvino_telemetry` cannot be imported. It is hidden from OpenVINO here, so nothing is ever sent.
+
+Shapes: b images, s pixels along each side of the input, d dimensions.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from overlens.errors import ConfigError
+
+# A model, node or port of OpenVINO, which ships no type information.
+Graph = Any
+
+LANE = 8
+
+
+def import_openvino() -> ModuleType:
+    """Import OpenVINO without its reports to a web service."""
+    if "openvino" not in sys.modules:
+        with _hidden("openvino_telemetry"):
+            import openvino
+    import openvino
+
+    module: ModuleType = openvino
+    return module
+
+
+@contextmanager
+def _hidden(name: str) -> Iterator[None]:
+    """Make `import name` fail inside the block."""
+    loaded = sys.modules.get(name)
+    sys.modules[name] = None  # type: ignore[assignment]  # None is how Python marks a module that must not be imported
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+        if loaded is not None:
+            sys.modules[name] = loaded
+
+
+def cpu_has_bf16() -> bool:
+    """Whether the processor computes in bfloat16."""
+    core = import_openvino().Core()
+    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def resolve_precision(asked: str) -> str:
+    """Turn "auto" into "bf16" where the processor has it, else "fp32"; ConfigError if bf16 is asked for in vain."""
+    if asked == "fp32":
+        return "fp32"
+    has_bf16 = cpu_has_bf16()
+    if asked == "bf16" and not has_bf16:
+        raise ConfigError("--precision bf16 needs a processor with bfloat16, and this one has none; use auto or fp32")
+    return "bf16" if has_bf16 else "fp32"
+
+
+class Tower:
+    """A compiled network that takes `(b, s, s, 3)` uint8 of one fixed b and gives `(b, d)` float32.
+
+    Args:
+        model: An `openvino.Model` of that shape.
+        precision: "fp32" or "bf16".
+        n_threads: Processor cores to use; 0 means all.
+    """
+
+    def __init__(self, model: Graph, precision: str, n_threads: int) -> None:
+        options = {
+            "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
+            "PERFORMANCE_HINT": "LATENCY",
+            **({"INFERENCE_NUM_THREADS": str(n_threads)} if n_threads else {}),
+        }
+        self._compiled = import_openvino().Core().compile_model(model, "CPU", options)
+        self._shape = tuple(self._compiled.input(0).shape)
+        self._request = self._compiled.create_infer_request()
+
+    def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Encode a batch of exactly the compiled shape; not for two threads at once."""
+        if batch.shape != self._shape:
+            raise ValueError(f"the network takes uint8 of shape {self._shape}, got {batch.shape}")
+        self._request.infer([np.ascontiguousarray(batch)], share_inputs=True)
+        return np.array(self._request.get_output_tensor(0).data, np.float32)

@@ -1,0 +1,215 @@
+"""Any image tower of the library transformers, from the model hub or a local folder; the only user of torch.
+
+The pooled output is, in this order: `image_embeds` (CLIP with its projection), `pooler_output`, the mean of
+`last_hidden_state` over places. Tensors that a folder lacks would be filled with random numbers by the library; that is
+an error here. Only safetensors are read and code from a repository is never run.
+
+On CUDA in half precision unless fp32 or bf16 is asked for; on the processor in bfloat16 or float32. Images run in
+lanes of one fixed size, as everywhere.
+
+Shapes: b images, s pixels along each side of the input, d dimensions.
+"""
+
+from contextlib import AbstractContextManager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from overlens.config import EncoderConfig
+from overlens.encoders.base import HUB_PREFIX, Resolved
+from overlens.encoders.clip import read_json
+from overlens.encoders.preprocess import Pixels, Preprocessing, from_processor_config
+from overlens.encoders.runtime import LANE, resolve_precision
+from overlens.encoders.weights import digest_file, digest_files, obtain_folder, tensor_files
+from overlens.errors import ConfigError, MissingExtraError, ModelError
+from overlens.records import ModelInfo
+
+# Of torch and transformers, which are seldom installed where types are checked.
+Tensor = Any
+Module = Any
+Output = Any
+
+CUDA_LANE = 32
+
+# Towers that stand inside a model of pictures and texts: loading the tower alone spares the text half.
+_TOWERS = {
+    "clip": "CLIPVisionModelWithProjection",
+    "clip_vision_model": "CLIPVisionModelWithProjection",
+    "siglip": "SiglipVisionModel",
+    "siglip_vision_model": "SiglipVisionModel",
+}
+
+
+def resolve_transformers(config: EncoderConfig) -> Resolved:
+    """Find the model `hf:ORG/NAME` on the hub, or `hf:FOLDER` on this machine, and check it."""
+    _require_torch()
+    target = config.model.removeprefix(HUB_PREFIX)
+    folder = Path(target).expanduser() if config.weights is None else config.weights.expanduser()
+    if folder.exists():
+        return resolve_folder(folder, config, source=f"local folder {folder}", revision="")
+    if config.weights is not None or target.count("/") != 1 or target.startswith((".", "/", "~")):
+        raise ConfigError(
+            f"there is no model folder {folder}; after {HUB_PREFIX} comes ORG/NAME or a folder that exists"
+        )
+    folder, commit = obtain_folder(target, config.model)
+    return resolve_folder(folder, config, source=f"hub {target}", revision=commit)
+
+
+def resolve_folder(folder: Path, config: EncoderConfig, *, source: str, revision: str) -> Resolved:
+    """Load the image tower in a folder of transformers.
+
+    Args:
+        folder: Holds config.json, preprocessor_config.json and safetensors.
+        config: What the user asked for.
+        source: Where the folder is from, in words.
+        revision: Commit of the hub, or "" for a local folder, which is known by the digest of its config.json.
+
+    Raises:
+        ModelError: The folder lacks a file or a tensor, or its model takes no pictures.
+    """
+    _require_torch()
+    settings = folder / "preprocessor_config.json"
+    preprocessing = from_processor_config(read_json(settings), str(settings))
+    kind = str(read_json(folder / "config.json").get("model_type", ""))
+    weights_sha256 = digest_files(tensor_files(folder))
+    tower = TorchTower(load_tower(folder, kind), preprocessing, config)
+    info = ModelInfo(
+        name=config.model,
+        source=f"{source} ({kind}, {tower.device})",
+        revision=revision or f"config.json {digest_file(folder / 'config.json')[:16]}",
+        weights_sha256=weights_sha256,
+        precision=tower.precision,
+        dim=tower.measure_dim(),
+        preprocessing=preprocessing.describe(),
+        is_clip=kind in {"clip", "clip_vision_model"},
+    )
+    return Resolved(info, lambda: TransformersEncoder(info, tower))
+
+
+class TransformersEncoder:
+    """An image tower of transformers."""
+
+    def __init__(self, info: ModelInfo, tower: "TorchTower") -> None:
+        self.info = info
+        self.name = info.name
+        self.dim = info.dim
+        self.lane = tower.lane
+        self.prepare = tower.preprocessing
+        self._tower = tower
+
+    def encode(self, batch: Pixels) -> NDArray[np.float32]:
+        """Encode `(lane, s, s, 3)` uint8 to `(lane, d)` float32, not normalised."""
+        return self._tower.run(batch)
+
+
+class TorchTower:
+    """A model of torch on its device, in its precision."""
+
+    def __init__(self, model: Module, preprocessing: Preprocessing, config: EncoderConfig) -> None:
+        import torch
+
+        self.preprocessing = preprocessing
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        on_cuda = self.device == "cuda"
+        self.lane = CUDA_LANE if on_cuda else LANE
+        self.precision = _cuda_precision(config.precision) if on_cuda else resolve_precision(config.precision)
+        self._dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
+        if config.n_threads and not on_cuda:
+            torch.set_num_threads(config.n_threads)  # torch has one pool for the whole process
+        self._model = model.to(self.device, self._dtype).eval()
+        self._mean = torch.tensor(preprocessing.mean, device=self.device)
+        self._deviation = torch.tensor(preprocessing.deviation, device=self.device)
+
+    def run(self, batch: Pixels) -> NDArray[np.float32]:
+        """Encode `(b, s, s, 3)` uint8 to `(b, d)` float32."""
+        import torch
+
+        with torch.inference_mode(), _exact_float32():
+            pixels = torch.from_numpy(np.ascontiguousarray(batch)).to(self.device, torch.float32)
+            values = ((pixels - self._mean) / self._deviation).permute(0, 3, 1, 2).contiguous().to(self._dtype)
+            rows: NDArray[np.float32] = pool_output(self._forward(values)).float().cpu().numpy()
+        return rows
+
+    def measure_dim(self) -> int:
+        """Length of a row, found by encoding black pictures; ModelError if the model does not take them."""
+        side = self.preprocessing.size
+        try:
+            return int(self.run(np.zeros((self.lane, side, side, 3), np.uint8)).shape[1])
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise ModelError(
+                f"{type(self._model).__name__} gives no vector for a picture of {side} x {side} pixels: "
+                f"{' '.join(str(error).split())[:200]}"
+            ) from error
+
+    def _forward(self, values: Tensor) -> Output:
+        if hasattr(self._model, "get_image_features"):
+            return self._model.get_image_features(pixel_values=values)
+        return self._model(pixel_values=values)
+
+
+def pool_output(output: Output) -> Tensor:
+    """Take one row for each image out of what a model gave: a tensor `(b, d)`."""
+    if not hasattr(output, "keys"):
+        return output.flatten(1)
+    for name in ("image_embeds", "pooler_output"):
+        if output.get(name) is not None:
+            return output[name].flatten(1)
+    hidden = output["last_hidden_state"]
+    return hidden.mean(dim=1) if hidden.ndim == 3 else hidden.flatten(2).mean(dim=2)
+
+
+def load_tower(folder: Path, kind: str) -> Module:
+    """Load the image tower of a folder whose model type is `kind`; no tensor of it may be missing."""
+    import transformers
+
+    name = _TOWERS.get(kind, "AutoModel")
+    architectures = read_json(folder / "config.json").get("architectures") or []
+    if kind == "clip_vision_model" and "CLIPVisionModel" in architectures:
+        name = "CLIPVisionModel"  # saved without its projection
+    model, missing = _load(getattr(transformers, name), folder)
+    if missing and all("pooler" in tensor for tensor in missing):
+        model, missing = _load(getattr(transformers, name), folder, add_pooling_layer=False)
+    if missing:
+        raise ModelError(
+            f"{folder} lacks {len(missing)} tensors of {type(model).__name__}, such as {missing[0]}; "
+            "the model would be partly random"
+        )
+    return model
+
+
+def _load(kind: Module, folder: Path, **options: bool) -> tuple[Module, list[str]]:
+    try:
+        model, report = kind.from_pretrained(
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            **options,
+        )
+    except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
+        raise ModelError(f"{folder} cannot be loaded: {' '.join(str(error).split())[:300]}") from error
+    return model, sorted(report["missing_keys"])
+
+
+def _cuda_precision(asked: str) -> str:
+    return "fp16" if asked == "auto" else asked
+
+
+def _exact_float32() -> AbstractContextManager[Any]:
+    """Convolutions in whole float32 (not TF32) and by the same algorithm every time."""
+    import torch
+
+    flags: AbstractContextManager[Any] = torch.backends.cudnn.flags(
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+    )
+    return flags
+
+
+def _require_torch() -> None:
+    for library in ("torch", "transformers"):
+        if find_spec(library) is None:
+            raise MissingExtraError(library, "torch")
