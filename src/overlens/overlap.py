@@ -1,0 +1,211 @@
+"""Count how many images of each dataset have a match elsewhere: what the Venn diagrams and `overlap.json` show.
+
+An overlap counts images, not pairs, and each direction is its own number: ten images of A may match one image of B, so
+"A in B" is 10 and "B in A" is 1. Where several datasets meet, every image of A is counted in exactly one region, named
+by the set of other datasets it has a match in; a triple overlap is therefore counted, never guessed from pairwise
+numbers.
+A match is as its method defines it (cosine similarity or Hamming distance within the threshold); matching is not
+transitive, and nothing here makes it so.
+
+Shapes: n kept images of one dataset.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from overlens.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """How far any number of datasets overlap by one method.
+
+    Attributes:
+        method: "cosine" or "perceptual".
+        sizes: Dataset -> number of its kept images.
+        contained: A -> B -> number of images of A that have a match in B, for A other than B.
+        within: A -> number of images of A that have a match in A other than themselves.
+        regions: A -> set of other datasets -> number of images of A that have a match in exactly these; regions that
+            hold no image are absent, the numbers of one dataset sum to its size.
+        pairs_within: A -> number of pairs of images within A.
+        pairs_across: A -> B -> number of pairs between A and B, the same number from both sides.
+    """
+
+    method: str
+    sizes: Mapping[str, int]
+    contained: Mapping[str, Mapping[str, int]]
+    within: Mapping[str, int]
+    regions: Mapping[str, Mapping[frozenset[str], int]]
+    pairs_within: Mapping[str, int]
+    pairs_across: Mapping[str, Mapping[str, int]]
+
+    def __post_init__(self) -> None:
+        for dataset, size in self.sizes.items():
+            self._check_counts(dataset, size)
+            self._check_regions(dataset, size)
+            self._check_pairs(dataset)
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """Names of the datasets, in the order given."""
+        return tuple(self.sizes)
+
+    def share(self, dataset: str, other: str) -> float:
+        """Return the share of the images of `dataset` that have a match in `other`, 0 to 1; 0 for an empty dataset.
+
+        With the same name twice, the share of its images that have a match within it.
+        """
+        count = self.within[dataset] if dataset == other else self.contained[dataset][other]
+        return count / self.sizes[dataset] if self.sizes[dataset] else 0.0
+
+    def region(self, dataset: str, others: Iterable[str]) -> int:
+        """Return how many images of `dataset` have a match in each of `others` and in no other dataset."""
+        return self.regions[dataset].get(frozenset(others), 0)
+
+    def to_json(self) -> dict[str, object]:
+        """Return plain dictionaries and lists for `json.dump`, datasets in alphabetical order.
+
+        A region is `{"datasets": [...], "n_images": n}`, fewest datasets first.
+        """
+        names = sorted(self.sizes)
+        return {
+            "sizes": {name: self.sizes[name] for name in names},
+            "contained": {
+                name: {other: self.contained[name][other] for other in _others(names, name)} for name in names
+            },
+            "within": {name: self.within[name] for name in names},
+            "regions": {name: _regions_to_json(self.regions[name]) for name in names},
+            "n_pairs": {
+                "within": {name: self.pairs_within[name] for name in names},
+                "across": {
+                    name: {other: self.pairs_across[name][other] for other in _others(names, name)} for name in names
+                },
+            },
+        }
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """Return one row a direction: dataset, other, n_images, n_matched, share, n_pairs; within has other = dataset.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise MissingExtraError("pandas", "pandas") from error
+        rows = [self._describe(dataset, other) for dataset in self.sizes for other in self.sizes]
+        return pd.DataFrame(rows, columns=["dataset", "other", "n_images", "n_matched", "share", "n_pairs"])
+
+    def _describe(self, dataset: str, other: str) -> tuple[str, str, int, int, float, int]:
+        inside = dataset == other
+        n_matched = self.within[dataset] if inside else self.contained[dataset][other]
+        n_pairs = self.pairs_within[dataset] if inside else self.pairs_across[dataset][other]
+        return dataset, other, self.sizes[dataset], n_matched, self.share(dataset, other), n_pairs
+
+    def _check_counts(self, dataset: str, size: int) -> None:
+        others = set(self.sizes) - {dataset}
+        for name, table in (("contained", self.contained), ("pairs_across", self.pairs_across)):
+            if set(table.get(dataset, {})) != others:
+                raise ValueError(
+                    f"{name}[{dataset!r}] must name {sorted(others)}, got {sorted(table.get(dataset, {}))}"
+                )
+        for count in (self.within.get(dataset, -1), *self.contained[dataset].values()):
+            if not 0 <= count <= size:
+                raise ValueError(f"{dataset!r} has {size} images, of which {count} cannot have a match")
+
+    def _check_regions(self, dataset: str, size: int) -> None:
+        regions = self.regions.get(dataset, {})
+        if sum(regions.values()) != size or min(regions.values(), default=0) < 0:
+            raise ValueError(f"regions of {dataset!r} sum to {sum(regions.values())}, but it has {size} images")
+        for other, count in self.contained[dataset].items():
+            in_regions = sum(n for others, n in regions.items() if other in others)
+            if in_regions != count:
+                raise ValueError(f"{count} images of {dataset!r} match {other!r}, but its regions say {in_regions}")
+
+    def _check_pairs(self, dataset: str) -> None:
+        if 2 * self.pairs_within.get(dataset, -1) < self.within[dataset]:
+            raise ValueError(f"pairs within {dataset!r} do not fit its {self.within[dataset]} images that match")
+        for other, n_pairs in self.pairs_across[dataset].items():
+            if n_pairs != self.pairs_across.get(other, {}).get(dataset) or n_pairs < self.contained[dataset][other]:
+                raise ValueError(f"{n_pairs} pairs between {dataset!r} and {other!r} do not fit the images that match")
+
+
+def measure_overlap(
+    method: str,
+    *,
+    within: Mapping[str, Flags],
+    across: Mapping[tuple[str, str], Flags],
+    pairs_within: Mapping[str, int],
+    pairs_across: Mapping[tuple[str, str], int],
+) -> Overlap:
+    """Return the overlap of the datasets that `within` names, in its order.
+
+    Args:
+        method: "cosine" or "perceptual".
+        within: A -> `(n,)` bool, whether each kept image of A has a match in A.
+        across: (A, B) -> `(n,)` bool over the images of A, whether each has a match in B; both directions of every two
+            datasets are needed.
+        pairs_within: A -> number of pairs within A.
+        pairs_across: (A, B) -> number of pairs between A and B; one order of the names is enough.
+
+    Raises:
+        ValueError: Flags are missing, or are not one bool for each image.
+    """
+    names = list(within)
+    _require_flags(within, across)
+    flags = {name: {other: across[name, other] for other in _others(names, name)} for name in names}
+    counts = {**pairs_across, **{(second, first): n for (first, second), n in pairs_across.items()}}
+    for first, second in combinations(names, 2):
+        if (first, second) not in counts:
+            raise ValueError(f"pairs_across must count the pairs between {first!r} and {second!r}")
+    return Overlap(
+        method=method,
+        sizes={name: len(within[name]) for name in names},
+        contained={name: {other: int(found.sum()) for other, found in flags[name].items()} for name in names},
+        within={name: int(within[name].sum()) for name in names},
+        regions={name: _count_regions(len(within[name]), flags[name]) for name in names},
+        pairs_within={name: int(pairs_within[name]) for name in names},
+        pairs_across={name: {other: int(counts[name, other]) for other in _others(names, name)} for name in names},
+    )
+
+
+def _require_flags(within: Mapping[str, Flags], across: Mapping[tuple[str, str], Flags]) -> None:
+    for name, own in within.items():
+        for other in _others(within, name):
+            if (name, other) not in across:
+                raise ValueError(f"across must say which images of {name!r} have a match in {other!r}")
+        columns = [own, *(across[name, other] for other in _others(within, name))]
+        for column in columns:
+            if column.dtype != np.bool_ or column.shape != (len(own),):
+                raise ValueError(f"flags of {name!r} must be {len(own)} bool, got {column.dtype} of {column.shape}")
+
+
+def _count_regions(n_images: int, flags: Mapping[str, Flags]) -> dict[frozenset[str], int]:
+    """Group the images of one dataset by the exact set of other datasets they match."""
+    if not n_images:
+        return {}
+    names = list(flags)
+    table = np.stack([flags[name] for name in names], axis=1) if names else np.zeros((n_images, 0), np.bool_)
+    packed = np.packbits(np.pad(table, ((0, 0), (0, 1))), axis=1)  # one spare column: a lone dataset has none
+    _, first, counts = np.unique(packed, axis=0, return_index=True, return_counts=True)
+    found = [frozenset(name for name, hit in zip(names, table[row], strict=True) if hit) for row in first]
+    return dict(zip(found, counts.tolist(), strict=True))
+
+
+def _regions_to_json(regions: Mapping[frozenset[str], int]) -> list[dict[str, object]]:
+    ordered = sorted(regions, key=lambda others: (len(others), sorted(others)))
+    return [{"datasets": sorted(others), "n_images": regions[others]} for others in ordered]
+
+
+def _others(names: Iterable[str], name: str) -> list[str]:
+    return [other for other in names if other != name]

@@ -1,0 +1,134 @@
+"""The inner loops of pair search, compiled: fixed-order dot products, bit counts, running nearest rows.
+
+Everything here is serial and releases the GIL; matrix products stay in numpy, whose BLAS owns the cores. Importing
+this module loads numba, so its users import it inside their functions. Compiled code is cached on disk: only the first
+use on a machine pays for compilation (a few seconds).
+
+Shapes: r rows of a left tile, c rows of a right tile, d dimensions, w 64-bit words of a hash, m pairs, k neighbours.
+"""
+
+import numpy as np
+from numba import njit
+
+_LANES = 32
+_ONES = np.uint64(0x5555555555555555)
+_TWOS = np.uint64(0x3333333333333333)
+_FOURS = np.uint64(0x0F0F0F0F0F0F0F0F)
+_BYTES = np.uint64(0x0101010101010101)
+
+
+@njit(nogil=True, cache=True)
+def dot64(left, right, lanes):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201  (numba infers the types)
+    """Return the float64 dot product of two float32 rows, summed in 32 lanes that are joined by halves.
+
+    A product of two float32 is exact in float64, so only the order of the additions can change the last bit, and
+    that order is written here: no tile size, thread count, vector width or fused multiply-add changes the result.
+    `lanes` is scratch space, `(32,)` float64.
+    """
+    lanes[:] = 0.0
+    whole = left.shape[0] - left.shape[0] % _LANES
+    for i in range(0, whole, _LANES):
+        for lane in range(_LANES):
+            lanes[lane] += np.float64(left[i + lane]) * np.float64(right[i + lane])
+    for lane in range(left.shape[0] - whole):
+        lanes[lane] += np.float64(left[whole + lane]) * np.float64(right[whole + lane])
+    half = _LANES // 2
+    while half:
+        for lane in range(half):
+            lanes[lane] += lanes[lane + half]
+        half //= 2
+    return lanes[0]
+
+
+@njit(nogil=True, cache=True)
+def score_pairs(left, right, left_rows, right_rows):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Return the `(m,)` float32 scores of the named pairs: `dot64` of the stored rows, rounded once."""
+    scores = np.empty(left_rows.shape[0], np.float32)
+    lanes = np.empty(_LANES, np.float64)
+    for pair in range(left_rows.shape[0]):
+        scores[pair] = np.float32(dot64(left[left_rows[pair]], right[right_rows[pair]], lanes))
+    return scores
+
+
+@njit(nogil=True, cache=True)
+def update_nearest(tile, left, right, offsets, slack, indices, similarities):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Merge one tile of approximate scores into the running nearest rows, in place.
+
+    Columns must come in ascending row order over successive calls: of equally similar rows the first to come stays
+    ahead, which is the tie rule. An approximate score more than `slack` below the weakest neighbour cannot enter.
+    """
+    last = indices.shape[1] - 1
+    lanes = np.empty(_LANES, np.float64)
+    for i in range(tile.shape[0]):
+        floor = np.float64(similarities[i, last]) - slack
+        for j in range(tile.shape[1]):
+            if tile[i, j] < floor or offsets[0] + i == offsets[1] + j:
+                continue
+            score = np.float32(dot64(left[i], right[j], lanes))
+            if not score > similarities[i, last]:
+                continue
+            place = last
+            while place > 0 and score > similarities[i, place - 1]:
+                similarities[i, place] = similarities[i, place - 1]
+                indices[i, place] = indices[i, place - 1]
+                place -= 1
+            similarities[i, place] = score
+            indices[i, place] = offsets[1] + j
+            floor = np.float64(similarities[i, last]) - slack
+
+
+@njit(nogil=True, cache=True)
+def _count_bits(x):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    # The usual parallel bit count; LLVM knows the pattern and uses vector bit counts where the processor has them.
+    x = x - ((x >> np.uint64(1)) & _ONES)
+    x = (x & _TWOS) + ((x >> np.uint64(2)) & _TWOS)
+    x = (x + (x >> np.uint64(4))) & _FOURS
+    return (x * _BYTES) >> np.uint64(56)
+
+
+@njit(nogil=True, cache=True)
+def _measure_row(words, columns, distances):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    # Distance in all words but the last, which the caller adds: a hash of one word then needs no scratch pass. Word by
+    # word over contiguous columns, because that is the loop that vectorises at any width.
+    distances[:] = 0
+    for w in range(columns.shape[0] - 1):
+        word = words[w]
+        for j in range(columns.shape[1]):
+            distances[j] += _count_bits(word ^ columns[w, j])
+
+
+@njit(nogil=True, cache=True)
+def count_close(words, columns, max_distance, is_diagonal):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Return for each of `(r, w)` words how many of the `(w, c)` columns are within `max_distance`, `(r,)` int64."""
+    counts = np.zeros(words.shape[0], np.int64)
+    distances = np.zeros(columns.shape[1], np.uint64)
+    last = columns[columns.shape[0] - 1]
+    for i in range(words.shape[0]):
+        if columns.shape[0] > 1:
+            _measure_row(words[i], columns, distances)
+        word = words[i, columns.shape[0] - 1]
+        n_close = 0
+        for j in range(i + 1 if is_diagonal else 0, columns.shape[1]):
+            n_close += distances[j] + _count_bits(word ^ last[j]) <= max_distance
+        counts[i] = n_close
+    return counts
+
+
+@njit(nogil=True, cache=True)
+def write_close(words, columns, max_distance, is_diagonal, rows, n_pairs):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Return `(left, right, distances)`, int32 columns of the `n_pairs` pairs that `count_close` found at `rows`."""
+    left = np.empty(n_pairs, np.int32)
+    right = np.empty(n_pairs, np.int32)
+    bits = np.empty(n_pairs, np.int32)
+    distances = np.zeros(columns.shape[1], np.uint64)
+    last = columns[columns.shape[0] - 1]
+    end = 0
+    for i in rows:
+        _measure_row(words[i], columns, distances)
+        word = words[i, columns.shape[0] - 1]
+        for j in range(i + 1 if is_diagonal else 0, columns.shape[1]):
+            distance = distances[j] + _count_bits(word ^ last[j])
+            if distance <= max_distance:
+                left[end], right[end], bits[end] = i, j, distance
+                end += 1
+    return left, right, bits
