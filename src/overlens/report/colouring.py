@@ -1,0 +1,84 @@
+"""Which colour has each image of a projection, and what does the legend say?
+
+One answer for the PNG and the page. More labels than colours: the most frequent labels are coloured, the rest is grey,
+because more than nine colours cannot be told apart, least of all by a colour-blind reader. Images without a label are
+paler still. The dataset also shows in the shape of the marker.
+
+Shapes: n images.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from overlens.errors import ConfigError
+from overlens.report.style import FAINT, LABEL_COLOURS, MARKERS, REST, dataset_colour
+from overlens.report.views import COLOURINGS, ProjectionView, count_of
+
+UNLABELLED = "unlabelled"
+
+
+@dataclass(frozen=True, slots=True)
+class ColourGroup:
+    """Images of one colour: the text of the legend, the colour, and the rows, ascending."""
+
+    text: str
+    colour: str
+    rows: NDArray[np.intp]
+
+
+def colour_groups(view: ProjectionView, coloured_by: str, *, join_rest: bool) -> list[ColourGroup]:
+    """Divide the images into groups of one colour, in the order of the legend.
+
+    Args:
+        view: The images.
+        coloured_by: "dataset" or "label".
+        join_rest: Whether the labels that have no colour of their own become one group, or stay one grey group each.
+
+    Returns:
+        Groups that hold every image once.
+
+    Raises:
+        ConfigError: `coloured_by` is unknown.
+    """
+    if coloured_by not in COLOURINGS:
+        raise ConfigError(f"a projection coloured by {coloured_by!r} is not known; allowed: {', '.join(COLOURINGS)}")
+    if coloured_by == "dataset":
+        rows_of = _rows_by_value(view.datasets)
+        return [_group(name, dataset_colour(place), rows) for place, (name, rows) in enumerate(rows_of.items())]
+    return _label_groups(view.labels, join_rest)
+
+
+def dataset_marker(view: ProjectionView, dataset: str) -> int:
+    """Return the number of the marker of `dataset`; all datasets have a marker of their own up to seven."""
+    return view.dataset_names.index(dataset) % len(MARKERS)
+
+
+def _label_groups(labels: tuple[str, ...], join_rest: bool) -> list[ColourGroup]:
+    rows_of = _rows_by_value(labels)
+    unlabelled = rows_of.pop(UNLABELLED, None)
+    counts = Counter({label: len(rows) for label, rows in rows_of.items()})
+    ranked = sorted(counts, key=lambda label: (-counts[label], label))
+    coloured, rest = ranked[: len(LABEL_COLOURS)], ranked[len(LABEL_COLOURS) :]
+    groups = [_group(label, colour, rows_of[label]) for label, colour in zip(coloured, LABEL_COLOURS, strict=False)]
+    if rest and join_rest:
+        rows = np.sort(np.concatenate([rows_of[label] for label in rest]))
+        groups.append(_group(f"other, {count_of(len(rest), 'class')}", REST, rows))
+    elif rest:
+        groups += [_group(label, REST, rows_of[label]) for label in rest]
+    if unlabelled is not None:
+        groups.append(_group(UNLABELLED, FAINT, unlabelled))
+    return groups
+
+
+def _rows_by_value(values: tuple[str, ...]) -> dict[str, NDArray[np.intp]]:
+    rows: dict[str, list[int]] = {}
+    for row, value in enumerate(values):
+        rows.setdefault(value, []).append(row)
+    return {value: np.array(places, np.intp) for value, places in rows.items()}
+
+
+def _group(text: str, colour: str, rows: NDArray[np.intp]) -> ColourGroup:
+    return ColourGroup(f"{text} ({len(rows):,})", colour, rows)

@@ -1,0 +1,208 @@
+"""A projection as a page that one can zoom, hover and filter, in one file that asks nothing of any network.
+
+plotly.js stands in the page (4.8 MB: the price of working offline for ever), and a content security policy forbids
+every request, so that even a name that smuggled markup through could fetch nothing. Names are data: escaped once for
+Plotly, which reads a small HTML of its own in hover texts and legends, and the whole figure once more as JSON inside a
+script element. The figure is plain JSON written here, so plotly's Python objects, slow to import, are not needed.
+
+Shapes: n images.
+"""
+
+import html
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from overlens.report.colouring import ColourGroup, colour_groups, dataset_marker
+from overlens.report.style import FAINT, MUTED, PLOTLY_MARKERS, REST, clean_text
+from overlens.report.views import ProjectionView
+
+WEBGL_FROM_IMAGES = 5_000  # up to here SVG is fluid, sharper, and works where WebGL is switched off
+MAX_LEGEND_LABELS = 100
+HOVER_LINE = 60
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; \
+style-src 'unsafe-inline'; img-src data: blob:; form-action 'none'; base-uri 'none'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+html, body {{ height: 100%; margin: 0; }}
+body {{ display: flex; flex-direction: column; color: #1a1a1a; }}
+body {{ font-family: "DejaVu Sans", Verdana, Arial, sans-serif; }}
+header {{ padding: 18px 24px 0; }}
+h1 {{ font-size: 19px; margin: 0 0 6px; overflow-wrap: anywhere; }}
+p {{ font-size: 13px; color: #5c6066; margin: 0 0 4px; overflow-wrap: anywhere; }}
+#projection {{ flex: 1; min-height: 420px; margin: 0 16px 12px; }}
+</style>
+</head>
+<body>
+<header>
+<h1>{title}</h1>
+{lines}
+</header>
+<div id="projection"></div>
+<script>{library}</script>
+<script id="figure" type="application/json">{figure}</script>
+<script>
+const figure = JSON.parse(document.getElementById("figure").textContent);
+Plotly.newPlot("projection", figure.data, figure.layout, figure.config);
+</script>
+</body>
+</html>
+"""
+
+
+def projection_page(view: ProjectionView, *, coloured_by: str) -> str:
+    """Return a complete HTML page with the images as points, coloured by "dataset" or by "label".
+
+    Hovering shows name, label and dataset; a click on the legend hides or shows a group, a double click isolates it. Up
+    to 100 labels each have a legend entry of their own, those without a colour in grey. Equal views give equal pages.
+    """
+    groups = colour_groups(view, coloured_by, join_rest=len(set(view.labels)) > MAX_LEGEND_LABELS)
+    traces = [_trace(view, group, str(place)) for place, group in enumerate(groups)]
+    if coloured_by == "label" and len(view.dataset_names) > 1:
+        # Points of several shapes have no legend entry of their own: Plotly would show the first point's shape there.
+        entries = [_legend_entry(trace["name"], trace["marker"]["color"], "circle") for trace in traces]
+        for trace, entry in zip(traces, entries, strict=True):
+            trace["showlegend"] = False
+            entry["legendgroup"] = trace["legendgroup"]
+        traces += entries + [_shape_entry(view, name) for name in view.dataset_names]
+    hint = "Hover a point for its name. Click a legend entry to hide it, double-click to see it alone."
+    lines = (
+        view.subtitle(),
+        *(f"Adjusted: {note}." for note in view.notes),
+        f"{hint} The axes have no unit: close together means alike to the encoder.",
+    )
+    figure = {"data": _draw_order(traces), "layout": _layout(coloured_by), "config": _CONFIG}
+    return _PAGE.format(
+        title=_escape(view.title(coloured_by)),
+        lines="\n".join(f"<p>{_escape(line)}</p>" for line in lines),
+        library=_library(),
+        figure=_script_json(figure),
+    )
+
+
+_CONFIG = {
+    "displaylogo": False,  # it links to a web site
+    "showSendToCloud": False,  # it offers to upload the figure
+    "plotlyServerURL": "",
+    "responsive": True,
+    "scrollZoom": True,
+    # Named one by one, so that a later plotly.js cannot add a button that talks to a network.
+    "modeBarButtons": [["toImage"], ["zoom2d", "pan2d"], ["zoomIn2d", "zoomOut2d", "resetScale2d"]],
+}
+
+
+def _trace(view: ProjectionView, group: ColourGroup, legend_group: str) -> dict[str, Any]:
+    points = np.round(view.coordinates[group.rows].astype(float), 4)
+    markers = [PLOTLY_MARKERS[dataset_marker(view, view.datasets[row])] for row in group.rows]
+    return {
+        "type": "scattergl" if len(view.names) > WEBGL_FROM_IMAGES else "scatter",
+        "mode": "markers",
+        "name": _escape(group.text),
+        "legendgroup": legend_group,
+        "x": points[:, 0].tolist(),
+        "y": points[:, 1].tolist(),
+        "text": [_hover_text(view, int(row)) for row in group.rows],
+        "hovertemplate": "%{text}<extra></extra>",
+        "marker": {
+            "color": group.colour,
+            "symbol": markers if len(set(markers)) > 1 else markers[0],
+            "size": 4 if len(view.names) > WEBGL_FROM_IMAGES else 6,
+            "opacity": 0.75,
+        },
+    }
+
+
+def _hover_text(view: ProjectionView, row: int) -> str:
+    parts = (("", view.names[row]), ("label: ", view.labels[row]), ("dataset: ", view.datasets[row]))
+    return "<br>".join(_escape_lines(before + text) for before, text in parts)
+
+
+def _escape_lines(text: str) -> str:
+    """Escape `text` for Plotly, broken into lines that fit a screen; nothing is left out."""
+    plain = clean_text(text)
+    return "<br>".join(_escape(plain[start : start + HOVER_LINE]) for start in range(0, len(plain), HOVER_LINE))
+
+
+def _legend_entry(name: str, colour: str, symbol: str) -> dict[str, Any]:
+    """An entry of the legend without points; `name` is escaped already."""
+    marker = {"color": colour, "symbol": symbol, "size": 8}
+    entry = {"type": "scatter", "mode": "markers", "name": name, "x": [None], "y": [None], "marker": marker}
+    return entry | {"hoverinfo": "skip"}
+
+
+def _shape_entry(view: ProjectionView, dataset: str) -> dict[str, Any]:
+    symbol = PLOTLY_MARKERS[dataset_marker(view, dataset)]
+    return _legend_entry(_escape(dataset), MUTED, symbol) | {"legend": "legend2"}
+
+
+def _draw_order(traces: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Draw grey first and small groups last, and keep the legend in the order of the groups."""
+    for rank, trace in enumerate(traces):
+        trace["legendrank"] = rank + 1
+    return sorted(traces, key=lambda trace: (trace["marker"]["color"] not in (REST, FAINT), -len(trace["x"])))
+
+
+def _layout(coloured_by: str) -> dict[str, Any]:
+    axis: dict[str, Any] = {
+        "showgrid": False,
+        "zeroline": False,
+        "showticklabels": False,
+        "showline": True,
+        "mirror": True,
+    }
+    axis |= {"linecolor": FAINT}
+    text = {"family": '"DejaVu Sans", Verdana, Arial, sans-serif', "size": 13}
+    legend: dict[str, Any] = {
+        "title": {"text": f"<b>{coloured_by.capitalize()}</b>"},
+        "itemsizing": "constant",
+        "x": 1.01,
+        "y": 1,
+    }
+    legend |= {"tracegroupgap": 0}
+    shapes: dict[str, Any] = {
+        "title": {"text": "<b>Dataset</b>"},
+        "x": 0.01,
+        "y": 0.01,
+        "yanchor": "bottom",
+        "orientation": "h",
+    }
+    shapes |= {"itemclick": False, "itemdoubleclick": False, "xref": "container", "yref": "container"}
+    return {
+        "xaxis": axis,
+        "yaxis": axis | {"scaleanchor": "x"},
+        "legend": legend,
+        "legend2": shapes,
+        "showlegend": True,
+        "autosize": True,
+        "hovermode": "closest",
+        "hoverlabel": {"align": "left", "bgcolor": "white", "font": {"color": "#1a1a1a"}},
+        "dragmode": "pan",
+        "font": text,
+        "margin": {"l": 8, "r": 8, "t": 36, "b": 44},
+        "plot_bgcolor": "white",
+    }
+
+
+def _escape(text: str) -> str:
+    return html.escape(clean_text(text), quote=True)
+
+
+def _script_json(value: object) -> str:
+    """Return JSON that cannot end the script element it stands in: every "<", ">" and "&" is a JSON escape."""
+    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+@cache
+def _library() -> str:
+    """Return plotly.js as its package carries it; it does not hold the end tag of a script."""
+    return files("plotly").joinpath("package_data", "plotly.min.js").read_text(encoding="utf-8")

@@ -1,0 +1,184 @@
+"""The look that all pictures share: palette, type, page frame, and text that cannot do harm.
+
+Pictures are made with matplotlib's Figure object and the Agg canvas, never with pyplot: no global state, so several
+threads may draw at once, and no date or version in the file, so equal numbers give equal bytes. The font is the one
+that matplotlib carries; a character that it lacks is drawn as a hollow square instead of raising a warning.
+
+Shapes: lengths are inches unless a name says otherwise.
+"""
+
+import io
+import unicodedata
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.font_manager import FontProperties
+
+FONT = "DejaVu Sans"
+DPI = 150
+MARGIN = 0.35
+INK, MUTED, FAINT, REST = "#1a1a1a", "#5c6066", "#d9dce0", "#b4b8be"
+# Okabe and Ito, "Color universal design" (2008), without black and yellow, which vanish as small points.
+DATASET_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# Paul Tol's "muted" scheme (technical note SRON/EPS/TN/09-002), most different first; grey is kept for the rest.
+LABEL_COLOURS = (
+    "#332288", "#CC6677", "#44AA99", "#DDCC77", "#882255", "#88CCEE", "#117733", "#AA4499", "#999933",
+)  # fmt: skip
+MARKERS = ("o", "^", "s", "D", "v", "P", "X")
+PLOTLY_MARKERS = ("circle", "triangle-up", "square", "diamond", "triangle-down", "cross", "x")
+MISSING_GLYPH = "\N{WHITE SQUARE}"
+
+
+def dataset_colour(position: int) -> str:
+    """Return the colour of the dataset at `position`; colours repeat after six, by then with another marker."""
+    return DATASET_COLOURS[position % len(DATASET_COLOURS)]
+
+
+def clean_text(text: str) -> str:
+    """Return `text` on one line, with control characters and broken surrogates replaced by U+FFFD."""
+    kept = (" " if character.isspace() else character for character in text)
+    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in ("Cc", "Cs") else c for c in kept)
+
+
+def drawable(text: str) -> str:
+    """Return `text` as the picture's font can draw it, with nothing in it that matplotlib reads as mathematics."""
+    known = _known_characters()
+    shown = "".join(c if ord(c) in known else MISSING_GLYPH for c in clean_text(text) if not _is_invisible(c))
+    return shown.replace("$", r"\$")
+
+
+def shorten_end(text: str, width: float, size: float, *, bold: bool = False) -> str:
+    """Return drawable `text`, cut at the end with an ellipsis if it is wider than `width` at `size` points."""
+    return _shorten(text, width, (size, bold), lambda plain, n: plain[:n].rstrip() + "…")
+
+
+def shorten_middle(text: str, width: float, size: float) -> str:
+    """Return drawable `text`, cut in the middle: the beginning and the end of a file name both tell."""
+    return _shorten(
+        text, width, (size, False), lambda plain, n: plain[: (n + 1) // 2] + "…" + plain[len(plain) - n // 2 :]
+    )
+
+
+def _shorten(text: str, width: float, font: tuple[float, bool], cut: Any) -> str:  # noqa: ANN401 - a small function
+    plain = clean_text(text)
+    size, bold = font
+    if text_width(drawable(plain), size, bold=bold) <= width:
+        return drawable(plain)
+    low, high = 0, len(plain) - 1
+    while low < high:  # the longest cut that fits
+        middle = (low + high + 1) // 2
+        fits = text_width(drawable(cut(plain, middle)), size, bold=bold) <= width
+        low, high = (middle, high) if fits else (low, middle - 1)
+    return drawable(cut(plain, low))
+
+
+def wrap_text(text: str, width: float, size: float, *, bold: bool = False) -> list[str]:
+    """Return drawable `text` as lines no wider than `width`; a word that is wider is shortened."""
+    lines: list[str] = []
+    for word in clean_text(text).split():
+        joined = f"{lines[-1]} {word}" if lines else word
+        if lines and text_width(drawable(joined), size, bold=bold) <= width:
+            lines[-1] = joined
+        else:
+            lines.append(word)
+    return [shorten_end(line, width, size, bold=bold) for line in lines]
+
+
+def text_width(text: str, size: float, *, bold: bool = False) -> float:
+    """Return the width of drawable text in inches at `size` points."""
+    from matplotlib.textpath import text_to_path
+
+    plain = text.replace(r"\$", "$")
+    width, _, _ = text_to_path.get_text_width_height_descent(plain, font(size, bold=bold), ismath=False)
+    return float(width) / 72
+
+
+def font(size: float, *, bold: bool = False) -> "FontProperties":
+    """Return the pictures' font at `size` points."""
+    from matplotlib.font_manager import FontProperties
+
+    return FontProperties(family=FONT, size=size, weight="bold" if bold else "normal")
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A figure with its title drawn, and the free box `(left, bottom, width, height)` that is left for content."""
+
+    figure: "Figure"
+    box: tuple[float, float, float, float]
+
+    def axes(self, left: float, bottom: float, width: float, height: float) -> "Axes":
+        """Add axes at a place in inches from the lower left corner of the figure."""
+        total_width, total_height = self.figure.get_size_inches()
+        return self.figure.add_axes(
+            (left / total_width, bottom / total_height, width / total_width, height / total_height)
+        )
+
+    def text(self, x: float, y: float, text: str, size: float, **options: Any) -> None:  # noqa: ANN401
+        """Write drawable text at a place in inches; `bold` and matplotlib's text options are understood."""
+        width, height = self.figure.get_size_inches()
+        properties = font(size, bold=options.pop("bold", False))
+        self.figure.text(x / width, y / height, text, fontproperties=properties, **{"color": INK} | options)
+
+    def png(self) -> bytes:
+        """Return the figure as PNG; equal figures give equal bytes."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+        buffer = io.BytesIO()
+        FigureCanvasAgg(self.figure).print_png(buffer, metadata={"Software": None})  # type: ignore[no-untyped-call]
+        return buffer.getvalue()
+
+
+def new_sheet(width: float, content_height: float, title: str, lines: tuple[str, ...], notes: tuple[str, ...]) -> Sheet:
+    """Make a sheet: a bold title and grey lines above, grey notes below, and `content_height` free between them."""
+    from matplotlib.figure import Figure
+
+    room = width - 2 * MARGIN
+    heads = [(part, 13.0, True) for part in wrap_text(title, room, 13, bold=True)]
+    heads += [(part, 9.0, False) for line in lines for part in wrap_text(line, room, 9)]
+    feet = [part for note in notes for part in wrap_text(note, room, 8)]
+    top = MARGIN + sum(_leading(size) for _, size, _ in heads) + 0.12
+    bottom = MARGIN + (len(feet) * _leading(8) + 0.1 if feet else 0)
+    height = top + content_height + bottom
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
+    sheet = Sheet(figure, (MARGIN, bottom, room, content_height))
+    y = height - MARGIN
+    for text, size, bold in heads:
+        sheet.text(MARGIN, y, text, size, bold=bold, color=INK if bold else MUTED, va="top")
+        y -= _leading(size)
+    for position, text in enumerate(feet):
+        sheet.text(MARGIN, MARGIN + (len(feet) - position) * _leading(8), text, 8, color=MUTED, va="top")
+    return sheet
+
+
+def note_sheet(title: str, lines: tuple[str, ...], message: str) -> bytes:
+    """Return a small picture that says in words why there is nothing to draw."""
+    sheet = new_sheet(7, 1.1, title, lines, ())
+    left, bottom, width, height = sheet.box
+    for position, part in enumerate(wrap_text(message, width, 12)):
+        y = bottom + height / 2 - position * _leading(12)
+        sheet.text(left + width / 2, y, part, 12, color=MUTED, ha="center", va="center")
+    return sheet.png()
+
+
+def _leading(size: float) -> float:
+    return size * 1.45 / 72
+
+
+def _is_invisible(character: str) -> bool:
+    """Whether the character only steers layout (joiners, direction marks, variation selectors) and has no shape."""
+    return unicodedata.category(character) == "Cf" or 0xFE00 <= ord(character) <= 0xFE0F
+
+
+@cache
+def _known_characters() -> frozenset[int]:
+    """Characters that the font has in both weights."""
+    from matplotlib.font_manager import findfont, get_font
+
+    return frozenset.intersection(
+        *(frozenset(get_font(findfont(font(10, bold=bold))).get_charmap()) for bold in (False, True))
+    )
