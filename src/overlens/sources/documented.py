@@ -124,7 +124,7 @@ class NameIndex:
         normal form C (macOS decomposes the names of files).
         """
         for spelling in dict.fromkeys((name, name.replace("\\", "/"))):
-            found = self._found.get(PurePosixPath(spelling).as_posix())
+            found = self._found.get(spelling) or self._found.get(PurePosixPath(spelling).as_posix())
             if found:
                 return found
         return [] if name.isascii() else self._find_composed(name)
@@ -162,8 +162,9 @@ def _place(spec: DatasetSpec, layout: InputLayout, listed: list[str], extensions
     ambiguous: list[tuple[str, list[str]]] = []
     twins: list[tuple[str, str]] = []
     for name in names:
-        found = [] if unsafe_reason(name) else index.find(name)
-        reason = _refusal(name, found, tree)
+        reason = unsafe_reason(name)
+        found = [] if reason else index.find(name)
+        reason = reason or _refusal(name, found, tree)
         if reason:
             failures.append(Failure(spec.name, name, reason))
             continue
@@ -176,9 +177,6 @@ def _place(spec: DatasetSpec, layout: InputLayout, listed: list[str], extensions
 
 
 def _refusal(name: str, found: list[str], tree: FileTree) -> str:
-    reason = unsafe_reason(name)
-    if reason:
-        return reason
     if not found:
         return f"{NO_SUCH_FILE}: below a link to a folder" if tree.crosses_link(name) else NO_SUCH_FILE
     return _outside(found[0], tree) or file_refusal(found[0], tree)

@@ -106,7 +106,7 @@ def read_labels_file(path: Path, listed: Sequence[str] | None) -> tuple[Pairs, i
         DatasetError: The file is none of these, or the aligned list has another length.
     """
     content = read_json(path)
-    if isinstance(content, tuple):
+    if isinstance(content, tuple) or content == []:
         raw = list(content)
     elif isinstance(content, list) and content and isinstance(content[0], tuple):
         raw = [_item_and_class(path, number, entry) for number, entry in enumerate(content, 1)]

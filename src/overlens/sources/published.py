@@ -215,7 +215,7 @@ def _measure(rows: NDArray[np.floating]) -> _Measured:
     lengths = np.empty(len(rows))
     faults: dict[int, str] = {}
     for start in range(0, len(rows), _ROWS_AT_ONCE):
-        tile = np.asarray(rows[start : start + _ROWS_AT_ONCE], np.float64)
+        tile = np.array(rows[start : start + _ROWS_AT_ONCE], np.float64)
         largest = np.abs(tile).max(axis=1)
         finite, zero = np.isfinite(largest), largest == 0.0
         for row in np.flatnonzero(~finite | zero):
