@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from overlens.atomic import new_folder, remove_partials, replaced_file, sole_writer, write_json
+from overlens.atomic import new_folder, remove_partials, replaced_text, sole_writer, write_json
 from overlens.errors import StoreError
 
 
 def test_a_file_keeps_its_old_content_when_writing_fails(tmp_path: Path):
     path = tmp_path / "result.txt"
     path.write_text("old")
-    with pytest.raises(RuntimeError, match="half way"), replaced_file(path) as stream:
+    with pytest.raises(RuntimeError, match="half way"), replaced_text(path) as stream:
         stream.write("new, but not all of it")
         raise RuntimeError("half way")
     assert path.read_text() == "old"
@@ -30,9 +30,9 @@ def test_a_folder_appears_only_when_it_is_full(tmp_path: Path):
 
 def test_leftovers_of_a_killed_run_are_removed(tmp_path: Path):
     killed = (
-        "import os; from pathlib import Path; from overlens.atomic import new_folder, replaced_file\n"
+        "import os; from pathlib import Path; from overlens.atomic import new_folder, replaced_text\n"
         f"folder = Path({str(tmp_path)!r})\n"
-        "with new_folder(folder / 'shard') as partial, replaced_file(folder / 'file') as stream:\n"
+        "with new_folder(folder / 'shard') as partial, replaced_text(folder / 'file') as stream:\n"
         "    (partial / 'rows').write_text('1'); stream.write('x'); stream.flush(); os._exit(9)\n"
     )
     assert subprocess.run([sys.executable, "-c", killed], check=False).returncode == 9

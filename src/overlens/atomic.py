@@ -4,13 +4,14 @@ Everything is written under a temporary name beside its place, flushed to the di
 fixed, so that a run after a killed one replaces what that left behind; one run at a time holds the lock of a folder.
 """
 
+import io
 import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import BinaryIO, TextIO
 
 from overlens.errors import StoreError
 
@@ -18,13 +19,22 @@ PARTIAL = ".partial-"
 
 
 @contextmanager
-def replaced_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a file to write that takes the place of `path` when the block ends without an error."""
+def replaced_text(path: Path) -> Iterator[TextIO]:
+    """Open a UTF-8 file to write that takes the place of `path` when the block ends without an error."""
+    with replaced_file(path) as stream:
+        text = io.TextIOWrapper(stream, encoding="utf-8", newline="\n")
+        yield text
+        text.flush()
+        text.detach()
+
+
+@contextmanager
+def replaced_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to write bytes that takes the place of `path` when the block ends without an error."""
     partial = path.with_name(PARTIAL + path.name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
     try:
-        with partial.open(mode, **text) as stream:  # type: ignore[call-overload]
+        with partial.open("wb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -55,7 +65,7 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a whole file at once."""
-    with replaced_file(path, "wb") as stream:
+    with replaced_file(path) as stream:
         stream.write(content)
 
 

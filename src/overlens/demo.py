@@ -14,7 +14,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from overlens.atomic import replaced_file, write_bytes, write_json, write_text
+from overlens.atomic import replaced_text, write_bytes, write_json, write_text
 from overlens.errors import MissingExtraError
 from overlens.layout import InputLayout
 
@@ -126,7 +126,7 @@ def write_datasets(pictures: Sequence[Picture], root: Path) -> None:
             _write_if_other(layout.images / f"{picture.name}.jpg", picture.data)
         write_text(layout.names, "".join(f"{picture.name}\n" for picture in own))
         write_json(layout.ground_truth, [{"item": picture.name, "class": picture.label} for picture in own])
-        with replaced_file(layout.classes) as stream:
+        with replaced_text(layout.classes) as stream:
             csv.writer(stream, lineterminator="\n").writerows([("ID", "Label"), *CLASSES.items()])
     planted = [{"edit": pair.edit, "first": pair.first, "second": pair.second} for pair in planted_pairs(pictures)]
     write_text(root / "planted.json", json.dumps(planted, indent=1) + "\n")

@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from overlens.atomic import replaced_file, write_text
+from overlens.atomic import replaced_file, replaced_text, write_json, write_text
 from overlens.features import KnownImages
-from overlens.layout import AnalysisLayout
+from overlens.fewshot import Split
+from overlens.layout import AnalysisLayout, CrossLayout
 from overlens.records import Failure, Features
+from overlens.transfer import Transfer
 
 LOG = logging.getLogger(__name__)
 
@@ -46,9 +48,23 @@ def export_features(known: KnownImages, layout: AnalysisLayout, n_bits: int) -> 
     )
 
 
+def export_splits(splits: Sequence[Split], features: Features, layout: AnalysisLayout) -> None:
+    """Write each split as JSON, and its embedding rows in the order of its names as `.npy`."""
+    embeddings = features.require_embeddings()
+    for split in splits:
+        place = split.strategy, split.k_shot, split.requested_n_classes, split.seed
+        write_json(layout.split(*place), split.to_json())
+        write_rows(layout.split_embeddings(*place), iter([embeddings[split.rows]]), len(split.rows))
+
+
+def export_transfer(transfer: Transfer, layout: CrossLayout) -> None:
+    """Write the generalization from one dataset to another as JSON."""
+    write_json(layout.transfer(transfer.source.dataset, transfer.target.dataset, "json"), transfer.to_json())
+
+
 def write_failures(path: Path, failures: Sequence[Failure]) -> None:
     """Write the images that could not be used as CSV: dataset, key, reason."""
-    with replaced_file(path) as stream:
+    with replaced_text(path) as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["dataset", "key", "reason"])
         writer.writerows([failure.dataset, failure.key, failure.reason] for failure in failures)
@@ -56,7 +72,7 @@ def write_failures(path: Path, failures: Sequence[Failure]) -> None:
 
 def write_rows(path: Path, blocks: Iterator[NDArray[np.float32]], n_rows: int) -> None:
     """Write blocks of float32 rows, `n_rows` in all, as one `.npy` file."""
-    with replaced_file(path, "wb") as stream:
+    with replaced_file(path) as stream:
         for number, block in enumerate(blocks):
             if number == 0:
                 header = {"descr": "<f4", "fortran_order": False, "shape": (n_rows, block.shape[1])}

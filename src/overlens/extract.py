@@ -9,7 +9,6 @@ Shapes: n images of a shard, k of them kept, b bytes of a packed hash, d dimensi
 
 import hashlib
 import os
-import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -51,15 +50,25 @@ class ShardFeatures:
 
 @dataclass(frozen=True, slots=True)
 class ImageFeatures:
-    """What one pass over one file gave; `hash_reason` and `embedding_reason` are "" where the feature exists."""
+    """What one pass over one file gave.
+
+    Attributes:
+        stamp: Key, size and modification time when it was read.
+        digest: SHA-256 of its bytes.
+        reason: Why it cannot be decoded, or "".
+        size_px: (width, height), or (0, 0).
+        hash_row: `(b,)` packed hash, if wanted.
+        crop: `(s, s, 3)` input for the encoder, if wanted; dropped once it is encoded.
+        embedding_reason: Why it has no embedding, or "".
+    """
 
     stamp: FileStamp
     digest: str
+    reason: str = ""
     size_px: tuple[int, int] = (0, 0)
-    hash_reason: str = ""
     hash_row: Pixels | None = None
-    embedding_reason: str = ""
     crop: Pixels | None = None
+    embedding_reason: str = ""
 
 
 class Extractor:
@@ -76,7 +85,6 @@ class Extractor:
         self._encoder = encoder
         self._workers = workers or available_cores()
         self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="overlens-decode")
-        self._encoding = threading.Lock()
 
     def __enter__(self) -> "Extractor":
         return self
@@ -138,10 +146,10 @@ class Extractor:
         try:
             pixels = _decode(data)
         except DecodeError as error:
-            return replace(seen, hash_reason=str(error), embedding_reason=str(error))
+            return replace(seen, reason=str(error), embedding_reason=str(error))
         seen = replace(seen, size_px=(pixels.shape[1], pixels.shape[0]))
         if task.wants_hash and self._hashing:
-            seen = _with_hash(seen, pixels, self._hashing)
+            seen = replace(seen, hash_row=_hash(pixels, self._hashing))
         if task.wants_embedding and self._encoder:
             seen = replace(seen, crop=self._encoder.prepare(pixels))
         return seen
@@ -150,8 +158,7 @@ class Extractor:
         crops = [image.crop for image in batch if image.crop is not None]
         if not crops or self._encoder is None:
             return list(batch), None
-        with self._encoding:
-            rows, usable = self._encoder.encode(np.stack(crops))
+        rows, usable = self._encoder.encode(np.stack(crops))
         verdicts = iter(usable)
         return [_without_crop(image, verdicts) for image in batch], rows[usable]
 
@@ -175,13 +182,10 @@ def _decode(data: bytes) -> Pixels:
     return decode_rgb(data)
 
 
-def _with_hash(image: ImageFeatures, pixels: Pixels, hashing: HashConfig) -> ImageFeatures:
+def _hash(pixels: Pixels, hashing: HashConfig) -> Pixels:
     from overlens.hashes import compute_hash
 
-    try:
-        return replace(image, hash_row=compute_hash(pixels, hashing.hash_type, hashing.hash_size))
-    except DecodeError as error:
-        return replace(image, hash_reason=str(error))
+    return compute_hash(pixels, hashing.hash_type, hashing.hash_size)
 
 
 def _without_crop(image: ImageFeatures, verdicts: Iterator[np.bool_]) -> ImageFeatures:
@@ -194,7 +198,7 @@ def _hash_shard(images: Sequence[ImageFeatures], hashing: HashConfig) -> ShardRe
     rows = [image.hash_row for image in images if image.hash_row is not None]
     width = (hashing.n_bits + 7) // 8
     stacked = np.stack(rows) if rows else np.empty((0, width), np.uint8)
-    return _shard(images, [image.hash_reason for image in images], stacked)
+    return _shard(images, [image.reason for image in images], stacked)
 
 
 def _embedding_shard(

@@ -18,6 +18,7 @@ from overlens.config import HashConfig
 from overlens.encoders.base import LoadedEncoder
 from overlens.engines import Engine
 from overlens.extract import Extractor, ShardTask
+from overlens.hashes import hash_recipe
 from overlens.progress import Stage
 from overlens.records import Failure, Listing
 from overlens.store import FeatureStore, FileStamp, stamp_file
@@ -39,7 +40,7 @@ class Stores:
         hashes = embeddings = None
         if hashing is not None:
             name = f"{hashing.hash_type}-{hashing.hash_size}"
-            facts = {"hash_type": hashing.hash_type, "hash_size": str(hashing.hash_size), "decoder": DECODER_VERSION}
+            facts = {"hash": name, "recipe": hash_recipe(), "decoder": DECODER_VERSION}
             hashes = FeatureStore.open(folder, name, facts)
         if encoder is not None:
             embeddings = FeatureStore.open(folder, "embedding", {**encoder.fingerprint, "decoder": DECODER_VERSION})

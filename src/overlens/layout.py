@@ -135,6 +135,11 @@ class CrossLayout:
         """Every number of the overlap, with its threshold, method and model."""
         return self.folder / "overlap.json"
 
+    @property
+    def spool(self) -> Path:
+        """Pairs on their way to their files; gone when a run ends."""
+        return self.folder / ".spool"
+
     def duplicates(self, first: str, second: str, method: str) -> Path:
         """Pairs between two datasets."""
         return self.folder / f"{first}_{second}_{method}_duplicates.json"

@@ -110,6 +110,18 @@ class Features:
         """Number of images that the dataset names."""
         return self.n_kept + self.n_failed
 
+    def require_embeddings(self) -> FloatRows:
+        """The embeddings; raises ValueError if no encoder ran."""
+        if self.embeddings is None:
+            raise ValueError(f"{self.dataset} has no embeddings")
+        return self.embeddings
+
+    def require_hashes(self) -> HashRows:
+        """The packed hashes; raises ValueError if none were asked for."""
+        if self.hashes is None:
+            raise ValueError(f"{self.dataset} has no perceptual hashes")
+        return self.hashes
+
     def shown_labels(self) -> list[str]:
         """Label of each image as people should read it; an image without a class shows as "unlabelled"."""
         return ["unlabelled" if label is None else self.class_names.get(label, label) for label in self.labels]
@@ -153,7 +165,7 @@ class ModelInfo:
         precision: "fp32", "bf16" or "fp16" as resolved, or "unknown".
         dim: Dimensions of the embedding.
         preprocessing: Short exact description of how pixels become the input.
-        is_clip: Whether this is a CLIP image tower; titles and tables say so where it is not.
+        is_clip: Whether this is a CLIP image tower; titles and tables say so where it is not. None if nobody knows.
     """
 
     name: str
@@ -163,7 +175,7 @@ class ModelInfo:
     precision: str
     dim: int
     preprocessing: str
-    is_clip: bool
+    is_clip: bool | None
 
 
 def _require_same_length(owner: str, **columns: object) -> None:

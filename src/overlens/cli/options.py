@@ -37,16 +37,17 @@ def grouped_option(heading: str, *names: str, **settings: Any) -> Decorator:
     return click.option(*names, cls=GroupedOption, heading=heading, **settings)
 
 
-class Share(click.ParamType):
+class Share(click.ParamType[float]):
     """A share such as `5%` or `0.05`, as a float between 0 and 1."""
 
     name = "SHARE"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Read the share; the range is checked with the other values of the run."""
         if isinstance(value, float):
             return value
+        text = str(value).strip()
         try:
-            return float(value[:-1]) / 100 if value.endswith("%") else float(value)
+            return float(text[:-1]) / 100 if text.endswith("%") else float(text)
         except ValueError:
             self.fail(f"{value!r} is not a share; write it as 5% or 0.05", param, ctx)

@@ -1,2 +1,147 @@
-def run_and_print(*a, **k): ...
+"""What a run shows: progress and notes on stderr, the summary on stdout."""
 
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from overlens.config import RunConfig
+from overlens.layout import CrossLayout
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from overlens.analysis import Analysis
+
+PLAIN_WIDTH = 110
+
+
+def run_and_print(config: RunConfig, *, as_json: bool, verbose: bool) -> "Analysis":
+    """Run the analysis with live progress, then print its summary."""
+    analysis = run_with_progress(config, verbose=verbose)
+    if as_json:
+        click.echo(json.dumps(summarise(analysis), ensure_ascii=False, indent=2))
+    else:
+        print_summary(analysis)
+    return analysis
+
+
+def run_with_progress(config: RunConfig, *, verbose: bool) -> "Analysis":
+    """Run the analysis; progress and notes go to stderr."""
+    console = start_logging(verbose)
+
+    from overlens.pipeline import run
+    from overlens.progress import TerminalProgress
+
+    return run(config, TerminalProgress(console))
+
+
+def start_logging(verbose: bool) -> "Console":
+    """Send the package's log to stderr, DEBUG and above if `verbose`, else warnings; return the console it uses."""
+    from rich.console import Console
+    from rich.logging import RichHandler
+
+    console = Console(stderr=True, soft_wrap=True)
+    handler = RichHandler(console=console, show_time=verbose, show_path=False, show_level=verbose, markup=False)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("overlens")
+    logger.handlers = [handler]
+    logger.setLevel(logging.DEBUG if verbose else logging.WARNING)
+    return console
+
+
+def summarise(analysis: "Analysis") -> dict[str, Any]:
+    """Return the numbers of a run as plain values: those of `overlap.json`, and how the run went."""
+    return {
+        **analysis.to_json(),
+        "computed": dict(analysis.computed),
+        "n_few_shot_splits": len(analysis.splits),
+        "n_generalizations": len(analysis.transfers),
+        "notices": list(analysis.notices),
+        "seconds": {stage: round(seconds, 3) for stage, seconds in analysis.seconds.items()},
+        "output": str(analysis.output),
+    }
+
+
+def print_summary(analysis: "Analysis") -> None:
+    """Print what the datasets hold, what they share, and where the results are."""
+    console = _stdout()
+    console.print(_datasets_table(analysis), _overlap_table(analysis))
+    overlap = CrossLayout(analysis.output).overlap
+    console.print(f"{_model_line(analysis)}\nEvery number with what it rests on: {overlap}", markup=False)
+
+
+def print_lines(lines: list[str]) -> None:
+    """Print plain lines on stdout."""
+    for line in lines:
+        click.echo(line)
+
+
+def print_table(table: "Table") -> None:
+    """Print a table on stdout."""
+    _stdout().print(table)
+
+
+def new_table(title: str, *columns: str) -> "Table":
+    """Make a table whose first column is text and whose others are numbers."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD)
+    for number, column in enumerate(columns):
+        table.add_column(Text(column), justify="right" if number else "left")
+    return table
+
+
+def add_row(table: "Table", *cells: object) -> None:
+    """Add a row of plain text; names may hold brackets, which are not markup."""
+    from rich.text import Text
+
+    table.add_row(*(Text(str(cell)) for cell in cells))
+
+
+def _stdout() -> "Console":
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
+
+
+def _datasets_table(analysis: "Analysis") -> "Table":
+    table = new_table("Datasets", "dataset", "attempted", "kept", "failed", "read in this run", "labels")
+    for name, features in analysis.datasets.items():
+        read = analysis.computed.get(name, 0)
+        counts = (f"{n:,}" for n in (features.n_attempted, features.n_kept, features.n_failed, read))
+        add_row(table, name, *counts, features.label_source)
+    return table
+
+
+def _overlap_table(analysis: "Analysis") -> "Table":
+    table = new_table("Images with a match", "", *(_criterion(analysis, method) for method in analysis.matches))
+    overlaps = [analysis.overlap(method) for method in analysis.matches]
+    for name in analysis.datasets:
+        for other in analysis.datasets:
+            where = f"within {name}" if other == name else f"{name} in {other}"
+            counts = [o.within[name] if other == name else o.contained[name][other] for o in overlaps]
+            shares = [overlap.share(name, other) for overlap in overlaps]
+            cells = [f"{n:,} of {o.sizes[name]:,} ({s:.1%})" for n, o, s in zip(counts, overlaps, shares, strict=True)]
+            add_row(table, where, *cells)
+    return table
+
+
+def _criterion(analysis: "Analysis", method: str) -> str:
+    config = analysis.config
+    if method == "cosine":
+        return f"cosine ≥ {config.pairs.min_similarity:g}"
+    return f"{config.hashing.hash_type} {config.hashing.hash_size} ≤ {config.pairs.max_distance_bits} bits"
+
+
+def _model_line(analysis: "Analysis") -> str:
+    model = analysis.model
+    if model is None:
+        return "No encoder was needed."
+    not_clip = " It is not CLIP: its similarities mean something else." if model.is_clip is False else ""
+    return f"Encoder: {model.name} ({model.source}, {model.precision}, {model.dim} dimensions).{not_clip}"

@@ -1,0 +1,150 @@
+"""What a run found, as one record: the same numbers that the files hold.
+
+Arrays and pair lists stay on disk where they are large; `to_pandas` turns a table into a DataFrame (extra `pandas`).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from overlens import __version__
+from overlens.config import RunConfig
+from overlens.errors import ConfigError
+from overlens.fewshot import Split
+from overlens.frames import make_frame
+from overlens.matching import Matches, PairSet
+from overlens.overlap import Overlap
+from overlens.records import Failure, Features, ModelInfo
+from overlens.transfer import Transfer
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True, slots=True)
+class PairTable:
+    """All pairs of one method within a dataset or between two, most alike first.
+
+    Attributes:
+        first: Dataset of the first names.
+        second: Dataset of the second names; the same as `first` for pairs within it.
+        rows: (first name, second name, score): cosine similarity, or Hamming distance in bits.
+    """
+
+    first: str
+    second: str
+    rows: tuple[tuple[str, str, float], ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Return the columns `dataset_1, name_1, dataset_2, name_2, score`."""
+        columns = ["dataset_1", "name_1", "dataset_2", "name_2", "score"]
+        rows = [(self.first, one, self.second, two, score) for one, two, score in self.rows]
+        return make_frame(rows, columns)
+
+
+@dataclass(frozen=True, slots=True)
+class FailureTable:
+    """The images that could not be used."""
+
+    rows: tuple[Failure, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Return the columns `dataset, key, reason`."""
+        rows = [(failure.dataset, failure.key, failure.reason) for failure in self.rows]
+        return make_frame(rows, ["dataset", "key", "reason"])
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """Everything a run found.
+
+    Attributes:
+        config: What was asked for.
+        model: The encoder, resolved; None if none was needed.
+        datasets: Features of each dataset by its name.
+        matches: Pairs and overlap by method.
+        splits: Few-shot splits, if asked for.
+        transfers: Generalization for each ordered pair of datasets, if asked for.
+        notices: What the user should know: adjustments, skipped outputs, oddities of the input.
+        seconds: Time of each stage.
+        computed: Number of images read and computed in this run, by dataset; the others were known already.
+    """
+
+    config: RunConfig
+    model: ModelInfo | None
+    datasets: Mapping[str, Features]
+    matches: Mapping[str, Matches]
+    splits: tuple[Split, ...] = ()
+    transfers: tuple[Transfer, ...] = ()
+    notices: tuple[str, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    computed: Mapping[str, int] = field(default_factory=dict)
+    workspace: "TemporaryDirectory[str] | None" = field(default=None, repr=False)
+
+    @property
+    def output(self) -> Path:
+        """Folder below which the documented files are."""
+        return self.config.output_root
+
+    def overlap(self, method: str) -> Overlap:
+        """The overlap by "cosine" or "perceptual"; raises ConfigError if the run did not use that method."""
+        if method not in self.matches:
+            raise ConfigError(f"this run has no method {method!r}; it has {', '.join(self.matches)}")
+        return self.matches[method].overlap
+
+    def pairs(self, method: str, first: str, second: str | None = None) -> PairTable:
+        """Read the pairs between two datasets, or within the first; all of them, so mind their number."""
+        self.overlap(method)
+        wanted = {first, second or first}
+        for pair_set in self.matches[method].pair_sets:
+            if {pair_set.first, pair_set.second} == wanted:
+                return _read_pairs(pair_set)
+        raise ConfigError(f"no datasets {first!r} and {second!r} in this run; it has {', '.join(self.datasets)}")
+
+    def failures(self) -> FailureTable:
+        """Return the images of all datasets that could not be used."""
+        return FailureTable(tuple(failure for features in self.datasets.values() for failure in features.failures))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `overlap.json` holds: every number of the overlap, with what it rests on."""
+        return {
+            "overlens": __version__,
+            "datasets": {name: _dataset_numbers(features) for name, features in self.datasets.items()},
+            "model": None if self.model is None else asdict(self.model),
+            "methods": {method: self._method_numbers(method) for method in self.matches},
+        }
+
+    def _method_numbers(self, method: str) -> dict[str, Any]:
+        pairs, hashing = self.config.pairs, self.config.hashing
+        if method == "cosine":
+            basis: dict[str, Any] = {"min_similarity": pairs.min_similarity}
+        else:
+            basis = {
+                "hash_type": hashing.hash_type,
+                "hash_size": hashing.hash_size,
+                "max_distance_bits": pairs.max_distance_bits,
+            }
+        return {**basis, **self.overlap(method).to_json()}
+
+
+def _dataset_numbers(features: Features) -> dict[str, Any]:
+    return {
+        "attempted": features.n_attempted,
+        "kept": features.n_kept,
+        "failed": features.n_failed,
+        "label_source": features.label_source,
+    }
+
+
+def _read_pairs(pair_set: PairSet) -> PairTable:
+    rows = json.loads(pair_set.path.read_text(encoding="utf-8"))
+    return PairTable(pair_set.first, pair_set.second, tuple((one, two, score) for one, two, score in rows))

@@ -1,0 +1,159 @@
+"""What a run will work on, found and checked before the first image is read.
+
+The datasets are listed, the encoder is found and started, labels are looked for where splits need them, and published
+features are held against one another. Whatever cannot work is refused here.
+"""
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from overlens.config import RunConfig
+from overlens.encoders.base import Encoder, LoadedEncoder, load_encoder, wrap_encoder
+from overlens.errors import ConfigError, DatasetError
+from overlens.hashes import check_hash_size
+from overlens.layout import AnalysisLayout
+from overlens.records import Failure, Features, Listing, ModelInfo
+from overlens.sources import Published, list_images, load_published
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePlan:
+    """Datasets whose images are to be read: listed, with the encoder at hand if one is needed."""
+
+    listings: tuple[Listing, ...]
+    encoder: LoadedEncoder | None
+    notices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What the analysis works on: features of every dataset and the encoder that made them, if any."""
+
+    features: tuple[Features, ...]
+    model: ModelInfo | None
+    notices: tuple[str, ...]
+
+
+def plan_images(config: RunConfig, encoder: Encoder | None = None) -> ImagePlan:
+    """List every dataset and start the encoder, or `encoder` in its place, if anything needs it."""
+    if config.needs_hashes:
+        check_hash_size(config.hashing.hash_type, config.hashing.hash_size)
+    listings = [list_images(spec, config.root, use_ground_truth=config.use_ground_truth) for spec in config.datasets]
+    listings = [_first_images(listing, config.max_images) for listing in listings]
+    if config.few_shot:
+        _require_labels({listing.dataset: listing.labels for listing in listings})
+    notices = [sentence for listing in listings for sentence in tell(listing.dataset, listing.notices)]
+    loaded = _start_encoder(config, encoder) if config.needs_embeddings else None
+    return ImagePlan(tuple(listings), loaded, tuple(notices))
+
+
+def plan_published(config: RunConfig) -> Material:
+    """Read the published features of every dataset and see that they can be compared."""
+    found = [load_published(spec, config.root, use_ground_truth=config.use_ground_truth) for spec in config.datasets]
+    found = [replace(published, features=_first_rows(published.features, config.max_images)) for published in found]
+    _require_columns(config, found)
+    if config.few_shot:
+        _require_labels({published.features.dataset: published.features.labels for published in found})
+    notices = [line for published in found for line in tell(published.features.dataset, published.notices)]
+    features = tuple(published.features for published in found)
+    for dataset in features:
+        check_failures(config, dataset.dataset, dataset.failures, dataset.n_attempted)
+    return Material(features, _published_model(features), tuple(notices))
+
+
+def check_failures(config: RunConfig, dataset: str, failures: Sequence[Failure], n_attempted: int) -> None:
+    """Raise DatasetError if no image of a dataset can be used, or more have failed than `config` allows."""
+    share = len(failures) / max(n_attempted, 1)
+    if len(failures) < n_attempted and share <= config.max_failures:
+        return
+    file = AnalysisLayout(config.output_root, dataset).failures
+    words = f"{len(failures)} of {n_attempted} images of {dataset} cannot be used ({share:.1%})"
+    example = f"the first is {failures[0].key!r}: {failures[0].reason}" if failures else "it names no image"
+    if len(failures) == n_attempted:
+        raise DatasetError(f"{words}; {example}. All of them are in {file}")
+    raise DatasetError(
+        f"{words}, more than --max-failures {config.max_failures:.0%} allows; {example}. All of them are in {file}; "
+        f"mend them, or allow more with --max-failures {_next_percent(share)}%"
+    )
+
+
+def _next_percent(share: float) -> int:
+    return min(100, int(share * 100) + 1)
+
+
+def _start_encoder(config: RunConfig, encoder: Encoder | None) -> LoadedEncoder:
+    if encoder is None:
+        return load_encoder(config.encoder)
+    return wrap_encoder(encoder, batch_size=config.encoder.batch_size)
+
+
+def tell(dataset: str, sentences: Sequence[str]) -> list[str]:
+    """Log what the user should know about a dataset, and return the sentences with its name before them."""
+    for sentence in sentences:
+        LOG.warning("%s: %s", dataset, sentence)
+    return [f"{dataset}: {sentence}" for sentence in sentences]
+
+
+def _first_images(listing: Listing, n: int | None) -> Listing:
+    if n is None or listing.n_attempted <= n:
+        return listing
+    kept = slice(min(n, len(listing.keys)))
+    return replace(
+        listing,
+        keys=listing.keys[kept],
+        paths=listing.paths[kept],
+        labels=listing.labels[kept],
+        failures=listing.failures[: n - len(listing.keys[kept])],
+        notices=(*listing.notices, f"--max-images: the first {n} of {listing.n_attempted} images are used"),
+    )
+
+
+def _first_rows(features: Features, n: int | None) -> Features:
+    if n is None or features.n_kept <= n:
+        return features
+    return replace(
+        features,
+        keys=features.keys[:n],
+        labels=features.labels[:n],
+        embeddings=None if features.embeddings is None else features.embeddings[:n],
+        hashes=None if features.hashes is None else features.hashes[:n],
+    )
+
+
+def _require_labels(datasets: Mapping[str, Sequence[str | None]]) -> None:
+    for dataset, labels in datasets.items():
+        if not any(label is not None for label in labels):
+            raise ConfigError(
+                f"few-shot splits need labels, and {dataset} has none; add --use-ground-truth if it has a "
+                "2_ground_truth.json, or give it a labels.json, class sub-folders or a manifest with a label column"
+            )
+
+
+def _require_columns(config: RunConfig, published: Sequence[Published]) -> None:
+    for found in published:
+        dataset = found.features.dataset
+        if config.needs_embeddings and found.features.embeddings is None:
+            raise ConfigError(f"{dataset} has no embeddings.npy; add --method perceptual --projections none")
+        if config.needs_hashes and found.features.hashes is None:
+            raise ConfigError(f"{dataset} has no hashes.json; add --method cosine")
+        if found.n_bits is not None and config.needs_hashes and found.n_bits != config.hashing.n_bits:
+            raise ConfigError(
+                f"{dataset} has hashes of {found.n_bits} bits and --hash-size {config.hashing.hash_size} means "
+                f"{config.hashing.n_bits}; give --hash-size {math.isqrt(found.n_bits)}"
+            )
+    if config.needs_embeddings:
+        widths = {found.features.dataset: found.features.require_embeddings().shape[1] for found in published}
+        if len(set(widths.values())) > 1:
+            raise ConfigError(f"the embeddings differ in width: {widths}; compare datasets that one encoder made")
+
+
+def _published_model(datasets: Sequence[Features]) -> ModelInfo | None:
+    for features in datasets:
+        if features.embeddings is not None:
+            dim = features.embeddings.shape[1]
+            return ModelInfo("published embeddings", "analysis/embeddings.npy", "", "", "unknown", dim, "unknown", None)
+    return None

@@ -1,0 +1,143 @@
+"""Each file is read and decoded once, ever; what cannot be used is a reason, never a row."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from overlens.config import DatasetSpec, HashConfig
+from overlens.encoders import LoadedEncoder, wrap_encoder
+from overlens.engines import make_engine
+from overlens.extract import Extractor
+from overlens.features import SHARD_IMAGES, KnownImages, Stores, compute_features, plan_tasks
+from overlens.progress import Progress
+from overlens.records import Listing
+from overlens.sources import list_images
+from overlens.store import FileStamp
+from overlens.testing import FakeEncoder, encode_picture, make_picture, write_pictures
+
+HASHING = HashConfig()
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
+    write_pictures(folder, range(20))
+    return folder
+
+
+def extract(
+    folder: Path, store: Path, *, hashing: HashConfig | None = HASHING, encoder: LoadedEncoder | None = None
+) -> KnownImages:
+    listing = list_images(DatasetSpec("d", folder), folder, use_ground_truth=False)
+    encoder = encoder or wrap_encoder(FakeEncoder(), batch_size=8)
+    with Extractor(hashing, encoder, workers=3) as extractor, Progress().stage("x", 1) as stage:
+        return compute_features(listing, Stores.open(store, hashing, encoder), extractor, make_engine("local"), stage)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_a_second_run_reads_no_image(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    first = extract(images, tmp_path / "store")
+    monkeypatch.setattr("overlens.extract._read", lambda *_: pytest.fail("an image was read"))
+    second = extract(images, tmp_path / "store")
+    assert (first.n_computed, second.n_computed) == (20, 0)
+    assert np.array_equal(first.hash_rows(), second.hash_rows())
+    assert np.array_equal(*(np.concatenate(list(known.embedding_blocks())) for known in (first, second)))
+
+
+def test_an_added_image_is_the_only_one_read(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    extract(images, tmp_path / "store")
+    write_pictures(images, range(20, 21))
+    opened = []
+    original = Path.open
+    monkeypatch.setattr(Path, "open", lambda path, *args, **kw: opened.append(path) or original(path, *args, **kw))
+    assert extract(images, tmp_path / "store").n_computed == 1
+    assert [path.name for path in opened if path.suffix == ".png"] == ["0020.png"]
+
+
+def test_an_added_encoder_computes_no_hash_again(images: Path, tmp_path: Path):
+    extract(images, tmp_path / "store")
+    other = wrap_encoder(FakeEncoder(cells=4))
+    known = extract(images, tmp_path / "store", encoder=other)
+    assert known.n_computed == 20
+    assert len([path for path in (tmp_path / "store").iterdir() if path.name.startswith("phash")]) == 1
+    assert next(known.embedding_blocks()).shape == (20, 48)
+
+
+def test_features_are_those_of_the_single_image(images: Path, tmp_path: Path):
+    known = extract(images, tmp_path / "store")
+    alone = tmp_path / "alone"
+    shutil.copytree(images / "b", alone / "b")
+    lone = extract(alone, tmp_path / "other")
+    rows = [known.keys.index(key) for key in (f"b/{key.split('/')[-1]}" for key in lone.keys)]
+    assert np.array_equal(known.hash_rows()[rows], lone.hash_rows())
+    everything, part = (np.concatenate(list(found.embedding_blocks())) for found in (known, lone))
+    assert np.array_equal(everything[rows], part)
+    assert np.allclose(np.linalg.norm(everything, axis=1), 1, atol=1e-6)
+
+
+def test_a_bad_image_is_a_failure_and_is_remembered(images: Path, tmp_path: Path):
+    (images / "a" / "bad.jpg").write_bytes(b"\xff\xd8\xff not really")
+    (images / "a" / "empty.png").write_bytes(b"")
+    first = extract(images, tmp_path / "store")
+    assert [failure.key for failure in first.failures] == ["a/bad.jpg", "a/empty.png"]
+    assert all(failure.reason for failure in first.failures)
+    assert len(first.rows) == len(first.hash_rows()) == 20
+    again = extract(images, tmp_path / "store")
+    assert (again.n_computed, again.failures) == (0, first.failures)
+
+
+def test_a_mended_image_is_read_again(images: Path, tmp_path: Path):
+    bad = images / "a" / "bad.png"
+    bad.write_bytes(b"not yet")
+    assert len(extract(images, tmp_path / "store").failures) == 1
+    bad.write_bytes(encode_picture(make_picture(99)))
+    again = extract(images, tmp_path / "store")
+    assert (again.n_computed, len(again.failures)) == (1, 0)
+
+
+def test_a_file_that_vanishes_is_a_failure_that_is_not_remembered(images: Path, tmp_path: Path):
+    listing = list_images(DatasetSpec("d", images), images, use_ground_truth=False)
+    gone = images / listing.keys[3]
+    data = gone.read_bytes()
+    gone.unlink()
+    encoder = wrap_encoder(FakeEncoder())
+    with Extractor(HASHING, encoder) as extractor, Progress().stage("x", 1) as stage:
+        stores = Stores.open(tmp_path / "store", HASHING, encoder)
+        known = compute_features(listing, stores, extractor, make_engine("local"), stage)
+    assert [(failure.key, "cannot be read" in failure.reason) for failure in known.failures] == [
+        (listing.keys[3], True)
+    ]
+    gone.write_bytes(data)
+    assert extract(images, tmp_path / "store").n_computed == 1
+
+
+def test_a_picture_the_encoder_cannot_place_is_a_failure(images: Path, tmp_path: Path):
+    (images / "a" / "grey.png").write_bytes(encode_picture(np.full((40, 40, 3), 128, np.uint8)))
+    known = extract(images, tmp_path / "store")
+    assert [failure.key for failure in known.failures] == ["a/grey.png"]
+    assert "no finite vector" in known.failures[0].reason
+
+
+def test_shards_do_not_depend_on_how_far_an_earlier_run_came(images: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("overlens.features.SHARD_IMAGES", 3)
+    extract(images, tmp_path / "whole")
+    extract(images, tmp_path / "partial")
+    shards = sorted(path.parent for path in (tmp_path / "partial").rglob("rows.npy"))
+    for shard in shards[::3]:
+        shutil.rmtree(shard)
+    extract(images, tmp_path / "partial")
+    assert tree(tmp_path / "partial") == tree(tmp_path / "whole")
+
+
+def test_tasks_follow_from_the_listing_alone(tmp_path: Path):
+    keys = tuple(f"{i}.png" for i in range(2 * SHARD_IMAGES + 1))
+    listing = Listing("d", keys, tuple(map(Path, keys)), (None,) * len(keys), "none")
+    stamps = {key: FileStamp(key, 1, 1) for key in keys}
+    tasks = plan_tasks(listing, Stores.open(tmp_path, HASHING, None), stamps)
+    assert [len(task.keys) for task in tasks] == [SHARD_IMAGES, SHARD_IMAGES, 1]
+    assert sum((task.keys for task in tasks), ()) == keys
