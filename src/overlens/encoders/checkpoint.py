@@ -38,7 +38,9 @@ class _View:
     strides: tuple[int, ...]
 
 
-def _rebuild_tensor(storage: _Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: object) -> _View:
+def _rebuild_tensor(
+    storage: _Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: object
+) -> _View:
     if not isinstance(storage, _Storage):
         raise pickle.UnpicklingError(f"a tensor is built of {type(storage).__name__}")
     return _View(storage, offset, shape, strides)
@@ -106,4 +108,4 @@ def _materialise(storage: NDArray[np.generic], view: _View) -> NDArray[np.generi
     if not 0 <= view.offset <= last < len(storage) or min(view.strides, default=0) < 0 or math.prod(view.shape) < 1:
         raise ValueError(f"a tensor of shape {view.shape} lies outside its storage")
     steps = [step * storage.itemsize for step in view.strides]
-    return np.ascontiguousarray(as_strided(storage[view.offset :], view.shape, steps, writeable=False))
+    return np.array(as_strided(storage[view.offset :], view.shape, steps, writeable=False), order="C")

@@ -4,9 +4,9 @@ It is not CLIP and says so. The network is built from its tensors in the operati
 folded into the convolutions in float64, so that the folding adds no error of its own. The 1,280 values are those after
 global average pooling.
 
-The whole picture is squashed to 224 x 224 instead of the publisher's centre crop (shorter side 256, crop 224): nothing is
-cut off, and a copy that was squashed to another aspect becomes equal again. Of 42 known copies among artworks 31 reach
-cosine 0.9 this way and 25 the publisher's way (with the crop), none of 1,713 other pairs either way.
+The whole picture is squashed to 224 x 224 instead of the publisher's centre crop (shorter side 256, crop 224): nothing
+is cut off, and a copy that was squashed to another aspect becomes equal again. Of 42 known copies among artworks 31
+reach cosine 0.9 this way and 25 the publisher's way, none of 1,713 other pairs either way.
 
 Network: Tan and Le, "EfficientNet" (2019), in the Lite variant of the TensorFlow TPU models: ReLU6, no
 squeeze-and-excitation, "same" padding that puts the odd row and column last.
@@ -24,10 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overlens.config import EncoderConfig
+from overlens.encoders.base import Resolved
 from overlens.encoders.checkpoint import read_checkpoint
 from overlens.encoders.preprocess import Pixels, Preprocessing
 from overlens.encoders.runtime import LANE, Graph, Tower, import_openvino, resolve_precision
-from overlens.encoders.base import Resolved
 from overlens.encoders.weights import require_digest
 from overlens.errors import ConfigError, ModelError
 from overlens.records import ModelInfo

@@ -128,7 +128,7 @@ def from_processor_config(config: Mapping[str, Any], where: str) -> Preprocessin
             mean=_channels(config["image_mean"] if shifts else [0.0] * 3, scale),
             deviation=_channels(config["image_std"] if shifts else [1.0] * 3, scale),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(
             f"the image settings in {where} cannot be followed ({error}); allowed are one square size, or a shorter "
             "side with a square centre crop, and a mean and deviation of three channels"

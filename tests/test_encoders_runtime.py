@@ -1,0 +1,75 @@
+"""OpenVINO starts without telling anyone, and in the precision that was asked for."""
+
+import importlib
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from overlens.encoders import runtime
+from overlens.errors import ConfigError
+
+QUIET_IMPORT = """
+import socket, sys
+def refuse(*arguments, **options):
+    raise SystemExit("a connection was tried")
+socket.socket.connect = socket.getaddrinfo = socket.create_connection = refuse
+from overlens.encoders.runtime import import_openvino, resolve_precision
+import_openvino()
+resolve_precision("auto")
+import openvino.tools.ovc.telemetry_utils as utils
+print(utils.tm.__name__, [name for name in sys.modules if name.startswith("openvino_telemetry")])
+"""
+
+
+def test_openvino_reports_to_nobody(tmp_path):
+    environment = {name: value for name, value in os.environ.items() if name not in {"CI", "TF_BUILD", "JENKINS_URL"}}
+    done = subprocess.run(
+        [sys.executable, "-c", QUIET_IMPORT],
+        env={**environment, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "openvino.tools.ovc.telemetry_stub []"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_module_is_hidden_only_inside_the_block():
+    with runtime._hidden("overlens.layout"), pytest.raises(ImportError):
+        importlib.import_module("overlens.layout")
+    assert importlib.import_module("overlens.layout") is sys.modules["overlens.layout"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "has_bf16", "expected"),
+    [("auto", True, "bf16"), ("auto", False, "fp32"), ("fp32", True, "fp32"), ("bf16", True, "bf16")],
+)
+def test_precision_follows_the_processor(monkeypatch, asked, has_bf16, expected):
+    monkeypatch.setattr(runtime, "cpu_has_bf16", lambda: has_bf16)
+    assert runtime.resolve_precision(asked) == expected
+
+
+def test_bf16_is_refused_where_the_processor_has_none(monkeypatch):
+    monkeypatch.setattr(runtime, "cpu_has_bf16", lambda: False)
+    with pytest.raises(ConfigError, match="--precision bf16 needs a processor with bfloat16"):
+        runtime.resolve_precision("bf16")
+
+
+def test_the_processor_is_asked():
+    capabilities = runtime.import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    assert runtime.cpu_has_bf16() == ("BF16" in capabilities)
+
+
+def test_a_tower_takes_its_one_shape_only():
+    from openvino import opset13 as ops
+
+    pixels = ops.parameter([2, 4, 4, 3], np.uint8)
+    mean = ops.reduce_mean(ops.convert(pixels, "f32"), np.array([1, 2]))
+    tower = runtime.Tower(runtime.import_openvino().Model([mean], [pixels]), "fp32", 1)
+    batch = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3), dtype=np.uint8)
+    np.testing.assert_allclose(tower.run(batch), batch.mean(axis=(1, 2)), rtol=1e-6)
+    with pytest.raises(ValueError, match=r"the network takes uint8 of shape"):
+        tower.run(batch[:1])
