@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -171,6 +172,12 @@ def test_unlabelled_images_are_counted():
 def test_no_classes_at_all():
     with pytest.raises(DatasetError, match=r"none of its 2 images has one.*--use-ground-truth"):
         draw_splits("D", ["a", "b"], [None, None], config=SMALL)
+
+
+def test_a_split_checks_its_columns():
+    split = draw_splits("D", KEYS, LABELS, config=SMALL).drawn[0]
+    with pytest.raises(ValueError, match="4 classes x 1 images, but columns of"):
+        replace(split, names=split.names[1:])
 
 
 def test_unknown_strategy():

@@ -9,6 +9,7 @@ from overlens.config import DatasetSpec
 from overlens.errors import ConfigError, DatasetError
 from overlens.records import Listing
 from overlens.sources import list_images
+from overlens.sources.tree import scan_tree
 
 HOSTILE_NAMES = [
     "<img src=x onerror=alert(1)>.jpg",
@@ -111,6 +112,11 @@ def test_no_images(tmp_path):
 def test_empty_folder(tmp_path):
     with pytest.raises(DatasetError, match="no visible file at all"):
         list_folder(tmp_path)
+
+
+def test_a_folder_that_cannot_be_read(tmp_path):
+    with pytest.raises(DatasetError, match="cannot list the folder .*gone: No such file"):
+        scan_tree(tmp_path / "gone")
 
 
 def test_missing_path(tmp_path):

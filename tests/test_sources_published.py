@@ -125,6 +125,11 @@ def test_paths(analysis, place):
     assert features.labels == ("T", None, None)
 
 
+def test_a_path_without_published_features(analysis):
+    with pytest.raises(DatasetError, match=r"no names\.json in .*nothing or .*nothing/analysis or"):
+        load_published(DatasetSpec("mine", analysis / "nothing"), Path("/nowhere"))
+
+
 def save(rows: object) -> object:
     return lambda folder: np.save(folder / "embeddings.npy", rows)
 

@@ -71,7 +71,8 @@ def list_documented(spec: DatasetSpec, layout: InputLayout, *, use_ground_truth:
     Raises:
         DatasetError: The image folder is missing, no image is named, or a list or label file is malformed.
     """
-    if not layout.images.is_dir():
+    folder = layout.images
+    if not folder.is_dir():
         raise _missing_dataset(layout)
     extensions = image_extensions()
     listed = _read_names(layout) if layout.names.is_file() else None
@@ -88,7 +89,7 @@ def list_documented(spec: DatasetSpec, layout: InputLayout, *, use_ground_truth:
     return Listing(
         dataset=spec.name,
         keys=placed.keys,
-        paths=tuple(layout.images / file for file in placed.files),
+        paths=tuple(folder / file for file in placed.files),
         labels=labels.values,
         label_source=labels.source,
         class_names=read_class_names(layout.classes),
