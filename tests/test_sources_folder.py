@@ -115,7 +115,7 @@ def test_empty_folder(tmp_path):
 
 
 def test_a_folder_that_cannot_be_read(tmp_path):
-    with pytest.raises(DatasetError, match="cannot list the folder .*gone: No such file"):
+    with pytest.raises(DatasetError, match=r"cannot list the folder .*gone: No such file"):
         scan_tree(tmp_path / "gone")
 
 
