@@ -1,0 +1,269 @@
+"""Perceptual hashes of RGB pixels: phash, dhash, whash and ahash, bit for bit those of ImageHash 4.3.2.
+
+The time goes into turning pixels grey and resizing them, so those two run in compiled loops that repeat Pillow's
+integer arithmetic (`hash_kernels`); the cosine transform is scipy's own, because its rounding decides ties. For the
+wavelet hash, blocks are compared by their exact integer sums; only where the two middle sums are equal does rounding
+decide in ImageHash, and there PyWavelets' float arithmetic is repeated. `hash_reference` holds the same hashes without
+compiled code. The cost: numba is loaded at the first hash, and compiles for a few seconds on a machine's first run.
+
+Pillow 13 resizes tall images in another order than older versions, which moves single bits. The installed version is
+followed, so that ImageHash beside overlens always agrees, and `hash_recipe` tells the two apart.
+
+A packed hash holds the bits of the s × s matrix row by row, highest bit of a byte first, zeros at the end. Its text is
+the hexadecimal number that ImageHash prints, which for sizes such as 3 has its zeros at the front.
+
+ahash, phash and dhash follow N. Krawetz, "Looks Like It" (2011) and "Kind of Like That" (2013), hackerfactor.com.
+
+Shapes: h rows, w columns, s × s bits, b = ceil(s·s / 8) bytes, n hashes.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property, lru_cache
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from overlens.config import HASH_TYPES
+from overlens.errors import ConfigError, StoreError
+
+MIN_HASH_SIZE = 2
+MAX_HASH_SIZE = 128
+"""Largest size: 16,384 bits, beyond which a hash is no longer smaller than a thumbnail."""
+
+_HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
+
+Plane = NDArray[np.uint8]
+Bits = NDArray[np.bool_]
+
+
+def check_hash_size(hash_type: str, hash_size: int) -> None:
+    """Do nothing if a hash of this type can have this size.
+
+    Raises:
+        ConfigError: Unknown type, or a size outside 2 to 128, or for whash a size that is no power of two.
+    """
+    if hash_type not in HASH_TYPES:
+        raise ConfigError(f"--hash-type {hash_type!r} is not known; allowed: {', '.join(HASH_TYPES)}")
+    if hash_type == "whash" and hash_size not in _POWERS_OF_TWO:
+        allowed = ", ".join(map(str, _POWERS_OF_TWO))
+        raise ConfigError(f"--hash-size {hash_size} is not possible for whash; allowed are {allowed}")
+    if not MIN_HASH_SIZE <= hash_size <= MAX_HASH_SIZE:
+        raise ConfigError(
+            f"--hash-size {hash_size} is out of range for {hash_type}; "
+            f"allowed is {MIN_HASH_SIZE} to {MAX_HASH_SIZE}, such as 8"
+        )
+
+
+def compute_hash(pixels: NDArray[np.uint8], hash_type: str, hash_size: int) -> NDArray[np.uint8]:
+    """Return one packed perceptual hash.
+
+    Args:
+        pixels: `(h, w, 3)` uint8 RGB, h and w at least 1.
+        hash_type: One of `overlens.config.HASH_TYPES`.
+        hash_size: Side s of the bit matrix; `check_hash_size` says which are valid.
+
+    Returns:
+        `(b,)` uint8.
+
+    Raises:
+        ConfigError: No such hash.
+        ValueError: The pixels have another shape or type.
+    """
+    return compute_hashes(pixels, (hash_type,), hash_size)[hash_type]
+
+
+def compute_hashes(
+    pixels: NDArray[np.uint8], hash_types: Iterable[str], hash_size: int
+) -> dict[str, NDArray[np.uint8]]:
+    """Return several packed hashes of one image as `compute_hash` makes them, from one set of grey pixels."""
+    hash_types = tuple(hash_types)
+    for hash_type in hash_types:
+        check_hash_size(hash_type, hash_size)
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or pixels.size == 0:
+        raise ValueError(f"pixels must be (h, w, 3) of uint8, got {pixels.dtype} of shape {pixels.shape}")
+    grey = _GreyPlane.from_rgb(pixels)
+    return {hash_type: np.packbits(_BITS_OF[hash_type](grey, hash_size)) for hash_type in hash_types}
+
+
+def hash_recipe() -> str:
+    """Return a short text that changes when the same pixels may get another hash; it belongs in fingerprints."""
+    return f"ImageHash 4.3.2, {'larger shrink' if _is_height_first() else 'width'} first"
+
+
+def to_hex(packed: NDArray[np.uint8], n_bits: int) -> str:
+    """Return the text of one packed hash, equal to `str` of an ImageHash; see `hashes_to_hex`."""
+    return hashes_to_hex(packed[np.newaxis], n_bits)[0]
+
+
+def hashes_to_hex(rows: NDArray[np.uint8], n_bits: int) -> list[str]:
+    """Return the texts of packed hashes: `ceil(n_bits / 4)` lower-case digits each.
+
+    Args:
+        rows: `(n, b)` uint8 with b = ceil(n_bits / 8).
+        n_bits: Length of a hash in bits.
+
+    Raises:
+        ValueError: The rows have another length.
+    """
+    n_bytes = math.ceil(n_bits / 8)
+    if rows.ndim != 2 or rows.shape[1] != n_bytes or n_bits < 1:
+        raise ValueError(f"{n_bits} bits need rows of {n_bytes} bytes, got shape {rows.shape}")
+    digits = _move_bits(rows, n_bits, to_end=True).tobytes().hex()
+    n_digits, width = math.ceil(n_bits / 4), 2 * n_bytes
+    return [digits[end - n_digits : end] for end in range(width, len(digits) + 1, width)]
+
+
+def hashes_from_hex(texts: Sequence[str]) -> tuple[NDArray[np.uint8], int]:
+    """Return the packed hashes that texts stand for, and their length in bits.
+
+    The side s of the bit matrix is the one number of 2 or more whose s·s bits fill exactly so many digits.
+
+    Args:
+        texts: n ≥ 1 hexadecimal numbers of one length, in upper or lower case.
+
+    Returns:
+        `(n, b)` uint8 and s·s.
+
+    Raises:
+        StoreError: No text, texts of several lengths, something that is not hexadecimal, or a length no hash has.
+    """
+    n_bits = _common_length(texts)
+    for row, text in enumerate(texts):
+        if not _HEX_DIGITS.issuperset(text) or int(text, 16) >> n_bits:
+            raise StoreError(
+                f"hash {text!r} in place {row + 1} is no hexadecimal number of {n_bits} bits; recompute the hashes"
+            )
+    n_bytes = math.ceil(n_bits / 8)
+    joined = "".join(text.rjust(2 * n_bytes, "0") for text in texts)
+    rows = np.frombuffer(bytes.fromhex(joined), np.uint8).reshape(len(texts), n_bytes)
+    return _move_bits(rows, n_bits, to_end=False), n_bits
+
+
+def _common_length(texts: Sequence[str]) -> int:
+    if not texts:
+        raise StoreError("there is no hash, so its length is not known; recompute the hashes")
+    n_digits = len(texts[0])
+    for row, text in enumerate(texts):
+        if len(text) != n_digits:
+            raise StoreError(
+                f"hash {text!r} in place {row + 1} has {len(text)} digits where the first has {n_digits}; "
+                "hashes of one size are needed, so recompute them"
+            )
+    size = math.isqrt(4 * n_digits)
+    if size < MIN_HASH_SIZE or math.ceil(size * size / 4) != n_digits:
+        raise StoreError(
+            f"no hash size gives {n_digits} digits such as {texts[0]!r}; size 8 gives 16; recompute the hashes"
+        )
+    return size * size
+
+
+def _move_bits(rows: NDArray[np.uint8], n_bits: int, *, to_end: bool) -> NDArray[np.uint8]:
+    """Shift the bits of each row between the front (packed) and the end (number) of its bytes."""
+    if n_bits % 8 == 0:
+        return rows
+    bits = np.unpackbits(rows, axis=1)
+    spare = bits.shape[1] - n_bits
+    used = bits[:, :n_bits] if to_end else bits[:, spare:]
+    return np.packbits(np.pad(used, ((0, 0), (spare, 0) if to_end else (0, spare))), axis=1)
+
+
+@dataclass(frozen=True)
+class _GreyPlane:
+    """Grey pixels of one image, `(h, w)`, and their transpose once something needs it."""
+
+    upright: Plane
+
+    @classmethod
+    def from_rgb(cls, pixels: NDArray[np.uint8]) -> Self:
+        from overlens.hash_kernels import grey_from_rgb
+
+        return cls(grey_from_rgb(np.ascontiguousarray(pixels)))
+
+    @cached_property
+    def turned(self) -> Plane:
+        return _transpose(self.upright)
+
+    def resize(self, n_rows: int, n_columns: int) -> Plane:
+        """Return `(n_rows, n_columns)`; the order of the two passes is Pillow's, because each pass rounds."""
+        height, width = self.upright.shape
+        if _is_height_first() and height - n_rows > max(0, 2 * (width - n_columns)):
+            return _transpose(_resize_rows(_transpose(_resize_rows(self.upright, n_rows)), n_columns))
+        return _resize_rows(_transpose(_resize_rows(self.turned, n_columns)), n_rows)
+
+
+@cache
+def _is_height_first() -> bool:
+    """Whether Pillow shrinks the height first where that takes away more than twice as many pixels as the width.
+
+    It does so since version 13, https://github.com/python-pillow/Pillow/pull/9549; before, the width always went first.
+    """
+    import PIL
+
+    return int(PIL.__version__.split(".")[0]) >= 13
+
+
+def _transpose(plane: Plane) -> Plane:
+    return np.ascontiguousarray(plane.T)
+
+
+def _resize_rows(plane: Plane, n_rows: int) -> Plane:
+    """Return `(n_rows, w)`; Pillow has no pass where the size stays."""
+    if len(plane) == n_rows:
+        return plane
+    from overlens.hash_kernels import resize_rows
+
+    resized: Plane = resize_rows(plane, *_weights(len(plane), n_rows))
+    return resized
+
+
+@lru_cache(maxsize=64)
+def _weights(n_in: int, n_out: int) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+    from overlens.hash_kernels import lanczos_weights
+
+    weights: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]] = lanczos_weights(n_in, n_out)
+    return weights
+
+
+def _ahash_bits(grey: _GreyPlane, size: int) -> Bits:
+    pixels = grey.resize(size, size)
+    return np.asarray(pixels > pixels.mean())
+
+
+def _dhash_bits(grey: _GreyPlane, size: int) -> Bits:
+    pixels = grey.resize(size, size + 1)
+    return np.asarray(pixels[:, 1:] > pixels[:, :-1])
+
+
+def _phash_bits(grey: _GreyPlane, size: int) -> Bits:
+    from scipy.fftpack import dct
+
+    pixels = grey.resize(4 * size, 4 * size)
+    low = dct(dct(pixels, axis=0), axis=1)[:size, :size]
+    return np.asarray(low > np.median(low))
+
+
+def _whash_bits(grey: _GreyPlane, size: int) -> Bits:
+    from overlens.hash_kernels import low_haar_band, sum_blocks
+
+    largest_power = 1 << (min(grey.upright.shape).bit_length() - 1)
+    n_side = max(largest_power, size)
+    pixels = grey.resize(n_side, n_side)
+    sums = sum_blocks(pixels, size)
+    below, above = np.partition(sums.ravel(), (sums.size // 2 - 1, sums.size // 2))[sums.size // 2 - 1 :][:2]
+    if below < above:
+        # Whole numbers differ by 1 at least, far above any rounding in the wavelet: the median parts them exactly.
+        return np.asarray(sums >= above)
+    low = low_haar_band(pixels, size)
+    return np.asarray(low > np.median(low))
+
+
+_POWERS_OF_TWO = tuple(2**exponent for exponent in range(1, 8))
+_BITS_OF: dict[str, Callable[[_GreyPlane, int], Bits]] = {
+    "phash": _phash_bits,
+    "dhash": _dhash_bits,
+    "whash": _whash_bits,
+    "ahash": _ahash_bits,
+}
