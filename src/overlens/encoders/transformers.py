@@ -10,7 +10,9 @@ lanes of one fixed size, as everywhere.
 Shapes: b images, s pixels along each side of the input, d dimensions.
 """
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -181,18 +183,49 @@ def load_tower(folder: Path, kind: str) -> Module:
 
 
 def _load(kind: Module, folder: Path, **options: bool) -> tuple[Module, list[str]]:
+    damaged: type[Exception] = import_module("safetensors").SafetensorError
     try:
-        model, report = kind.from_pretrained(
-            folder,
-            local_files_only=True,
-            use_safetensors=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-            **options,
-        )
-    except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
+        with _quiet():
+            model, report = kind.from_pretrained(
+                folder,
+                config=_tower_config(folder),
+                local_files_only=True,
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+                **options,
+            )
+    except (OSError, ValueError, RuntimeError, TypeError, KeyError, damaged) as error:
         raise ModelError(f"{folder} cannot be loaded: {' '.join(str(error).split())[:300]}") from error
     return model, sorted(report["missing_keys"])
+
+
+def _tower_config(folder: Path) -> Module:
+    """The settings of the image tower; of a CLIP pair, the length of its vectors stands beside the tower's."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    if config.model_type not in _TOWERS or not hasattr(config, "vision_config"):
+        return config
+    if hasattr(config, "projection_dim"):
+        config.vision_config.projection_dim = config.projection_dim
+    return config.vision_config
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Spare the user a table of the text half's tensors, which are left out on purpose, and a bar of milliseconds."""
+    from transformers.utils import logging
+
+    verbosity, had_bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if had_bar:
+            logging.enable_progress_bar()
 
 
 def _cuda_precision(asked: str) -> str:
