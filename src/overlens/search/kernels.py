@@ -132,3 +132,63 @@ def write_close(words, columns, max_distance, is_diagonal, rows, n_pairs):  # ty
                 left[end], right[end], bits[end] = i, j, distance
                 end += 1
     return left, right, bits
+
+
+@njit(nogil=True, cache=True)
+def _band_value(words, band):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    return (words[band >> 2] >> np.uint64(16 * (band & 3))) & np.uint64(0xFFFF)
+
+
+@njit(nogil=True, cache=True)
+def count_candidates(words, starts, masks):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Return how many pairs the band index proposes for `(r, w)` words, repeated ones included."""
+    n_candidates = 0
+    for i in range(words.shape[0]):
+        for band in range(starts.shape[0]):
+            for mask in masks:
+                bucket = _band_value(words[i], band) ^ mask
+                n_candidates += starts[band, bucket + np.uint64(1)] - starts[band, bucket]
+    return n_candidates
+
+
+@njit(nogil=True, cache=True)
+def _is_repeated(left, right, band, radius):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    # Whether an earlier band has proposed this pair already.
+    for earlier in range(band):
+        if _count_bits(_band_value(left, earlier) ^ _band_value(right, earlier)) <= radius:
+            return True
+    return False
+
+
+@njit(nogil=True, cache=True)
+def visit_banded(rows, words, index, limits, is_diagonal, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Count the close pairs of each of `rows`, `(rows,)` int64, and write as many of them as `out` has room for.
+
+    `index` is the starts, order, sorted words and masks of a band index; `limits` is the largest distance and the
+    radius; `out` is left, right, bits (int32).
+    """
+    starts, order, columns, masks = index
+    max_distance, radius = limits
+    left, right, bits = out
+    counts = np.zeros(rows.shape[0], np.int64)
+    end = 0
+    for place in range(rows.shape[0]):
+        i = rows[place]
+        for band in range(starts.shape[0]):
+            value = _band_value(words[i], band)
+            for mask in masks:
+                bucket = value ^ mask
+                for k in range(starts[band, bucket], starts[band, bucket + np.uint64(1)]):
+                    distance = np.uint64(0)
+                    for w in range(words.shape[1]):
+                        distance += _count_bits(words[i, w] ^ columns[band, k, w])
+                    if distance > max_distance:  # first, because nearly always so and therefore well predicted
+                        continue
+                    j = order[band, k]
+                    if (is_diagonal and j <= i) or _is_repeated(words[i], columns[band, k], band, radius):
+                        continue
+                    counts[place] += 1
+                    if end < left.shape[0]:
+                        left[end], right[end], bits[end] = i, j, distance
+                        end += 1
+    return counts
