@@ -1,3 +1,28 @@
-"""Which images do these datasets share, how sure are we, and why; and benchmarks that do not leak."""
+"""Which images do these datasets share, how sure are we, and why; and benchmarks that do not leak.
+
+`analyze` is the documented command as a function; what it needs loads when it is first asked for.
+"""
+
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+__all__ = ["Analysis", "OverlensError", "__version__", "analyze"]
+
+if TYPE_CHECKING:
+    from overlens.analysis import Analysis
+    from overlens.api import analyze
+    from overlens.errors import OverlensError
+
+_HOMES = {"Analysis": "overlens.analysis", "OverlensError": "overlens.errors", "analyze": "overlens.api"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'overlens' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

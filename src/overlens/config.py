@@ -17,6 +17,7 @@ BOTH = "both"
 PRECISIONS = ("auto", "fp32", "bf16")
 HASH_TYPES = ("phash", "dhash", "whash", "ahash")
 DEFAULT_DATASETS = ("ArtDL", "ICONCLASS", "wikidata")
+PATH_OPTIONS = ("root", "output", "weights")
 STRATEGIES = ("random", "stratified", "long_tail")
 
 

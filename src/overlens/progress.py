@@ -6,7 +6,7 @@ their seconds for the summary.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -84,7 +84,7 @@ class _Counter:
         self.title, self.total, self.unit = title, total, unit
         self.done = self.cached = self.failed = 0
         self.seconds: float | None = None
-        self.watch = lambda: None
+        self.watch: Callable[[], None] = lambda: None
         self._start = time.perf_counter()
 
     @property

@@ -31,7 +31,8 @@ class FakeEncoder:
         side = batch.shape[1] // self.cells
         grid = batch.reshape(len(batch), self.cells, side, self.cells, side, 3).mean(axis=(2, 4), dtype=np.float64)
         rows = grid.reshape(len(batch), -1)
-        return (rows - rows.mean(axis=1, keepdims=True)).astype(np.float32)
+        centred: NDArray[np.float32] = (rows - rows.mean(axis=1, keepdims=True)).astype(np.float32)
+        return centred
 
 
 def make_picture(seed: int, width: int = 96, height: int = 72) -> NDArray[np.uint8]:
@@ -47,7 +48,8 @@ def make_picture(seed: int, width: int = 96, height: int = 72) -> NDArray[np.uin
         right, bottom = left + generator.integers(5, width // 2), top + generator.integers(5, height // 2)
         waves[top:bottom, left:right] = generator.uniform(-3, 3, 3)
     low, high = waves.min(), waves.max()
-    return ((waves - low) / (high - low) * 255).astype(np.uint8)
+    pixels: NDArray[np.uint8] = ((waves - low) / (high - low) * 255).astype(np.uint8)
+    return pixels
 
 
 def encode_picture(pixels: NDArray[np.uint8], file_format: str = "PNG", **settings: object) -> bytes:

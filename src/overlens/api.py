@@ -1,0 +1,53 @@
+"""`overlens.analyze`: the documented command as a function."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from overlens.analysis import Analysis
+from overlens.config import PATH_OPTIONS, config_from_options
+from overlens.encoders.base import Encoder
+from overlens.pipeline import run
+from overlens.progress import Progress
+
+
+def analyze(
+    datasets: Mapping[str, str | Path | None] | Iterable[str],
+    *,
+    encoder: Encoder | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Analysis:
+    """Find what image datasets share; the same stages, numbers and files as the command.
+
+    Args:
+        datasets: Name -> folder or manifest file, or None for a dataset in the documented layout under `root`; or names
+            as the command takes them, `NAME` or `NAME=PATH`.
+        encoder: An object with `name`, `dim` and `encode(batch)` to use instead of `clip_model`.
+        progress: Shows how far the run has come; by default nothing is shown.
+        **options: The options of `overlens compute` under their names with underscores, such as `method="cosine"`,
+            `cosine_threshold=0.8`, `clip_model="offline"`, `projections="none"`, `output="results"`. Without `root` and
+            `output`, the files go to a temporary folder that lives as long as the result.
+
+    Returns:
+        The numbers, with tables as DataFrames by `.to_pandas()`: `result.overlap("cosine").to_pandas()`,
+        `result.pairs("perceptual", "a", "b").to_pandas()`, `result.failures().to_pandas()`.
+
+    Raises:
+        OverlensError: As the command would stop, with the same message.
+    """
+    if isinstance(datasets, Mapping):
+        datasets = [name if path is None else f"{name}={path}" for name, path in datasets.items()]
+    paths = {name: Path(options[name]) for name in PATH_OPTIONS if options.get(name) is not None}
+    config = config_from_options({**options, **paths, "datasets": tuple(datasets)})
+    if "root" in paths or "output" in paths:
+        return run(config, progress, encoder)
+    workspace = TemporaryDirectory(prefix="overlens-")
+    try:
+        analysis = run(replace(config, output=Path(workspace.name)), progress, encoder)
+    except BaseException:
+        workspace.cleanup()
+        raise
+    return replace(analysis, workspace=workspace)

@@ -1,0 +1,231 @@
+"""The pictures of a run: views are made from its records, the report draws them, the files get the documented names.
+
+Galleries show renditions, which are made from an image once; a run that reads no images has no galleries.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from overlens.analysis import Analysis
+from overlens.atomic import write_bytes, write_text
+from overlens.errors import DecodeError
+from overlens.features import KnownImages
+from overlens.layout import AnalysisLayout, CrossLayout
+from overlens.matching import PairSet
+from overlens.planning import tell
+from overlens.progress import Progress, Stage
+from overlens.projections import MIN_IMAGES, Projection, Skipped, neighbours_needed, project
+from overlens.records import Features, FloatRows
+from overlens.report.coordinates import coordinates_csv
+from overlens.report.figures import draw_projection, draw_transfer
+from overlens.report.gallery import draw_gallery
+from overlens.report.plotly_page import projection_page
+from overlens.report.venn import draw_overlap_matrix, draw_venn
+from overlens.report.views import (
+    COLOURINGS,
+    OverlapText,
+    PairCard,
+    ProjectionView,
+    TransferRow,
+    TransferView,
+    describe_encoder,
+)
+from overlens.search.neighbours import find_nearest
+from overlens.thumbnails import Thumbnails
+from overlens.transfer import Transfer
+
+MAX_VENN_SETS = 3
+
+
+def describe_criterion(analysis: Analysis, method: str) -> str:
+    """Say in words when two images match by `method`."""
+    pairs, hashing = analysis.config.pairs, analysis.config.hashing
+    if method == "cosine":
+        return f"cosine similarity ≥ {pairs.min_similarity:g}"
+    return f"{hashing.hash_type} of {hashing.n_bits} bits, Hamming distance ≤ {pairs.max_distance_bits}"
+
+
+def draw_overlaps(analysis: Analysis) -> None:
+    """Draw the Venn diagram of up to three datasets, or the matrix of more, for each method."""
+    layout = CrossLayout(analysis.output)
+    for method in analysis.matches:
+        text = OverlapText(
+            describe_criterion(analysis, method),
+            describe_encoder(analysis.model) if method == "cosine" else "",
+            {name: features.n_attempted for name, features in analysis.datasets.items()},
+        )
+        overlap = analysis.overlap(method)
+        if len(overlap.datasets) <= MAX_VENN_SETS:
+            write_bytes(layout.venn(method), draw_venn(overlap, text))
+        else:
+            write_bytes(layout.matrix(method), draw_overlap_matrix(overlap, text))
+
+
+@dataclass(frozen=True, slots=True)
+class _Shelf:
+    """Images of one dataset that galleries can show."""
+
+    known: KnownImages
+    labels: Sequence[str]
+    thumbnails: Thumbnails
+
+    def pixels(self, row: int) -> NDArray[np.uint8] | None:
+        """Rendition of the kept image `row`, or None if its file is gone."""
+        try:
+            return self.thumbnails.get(self.known.digests[row], self.known.listing.paths[self.known.rows[row]])
+        except DecodeError:
+            return None
+
+
+def draw_galleries(analysis: Analysis, known: Sequence[KnownImages], progress: Progress) -> list[str]:
+    """Draw the most alike pairs of every dataset and of every two; return what the user should know."""
+    if not known:
+        return tell("galleries", ["left out, as --from-embeddings reads no images"])
+    shelves = {
+        images.listing.dataset: _Shelf(
+            images,
+            analysis.datasets[images.listing.dataset].shown_labels(),
+            Thumbnails.open(AnalysisLayout(analysis.output, images.listing.dataset).store),
+        )
+        for images in known
+    }
+    pair_sets = [pair_set for matches in analysis.matches.values() for pair_set in matches.pair_sets]
+    with progress.stage("Galleries", len(pair_sets), "pictures") as stage:
+        for pair_set in pair_sets:
+            _draw_gallery(analysis, pair_set, shelves)
+            stage.advance(1)
+    return []
+
+
+def _draw_gallery(analysis: Analysis, pair_set: PairSet, shelves: Mapping[str, _Shelf]) -> None:
+    left, right = shelves[pair_set.first], shelves[pair_set.second]
+    examples = pair_set.examples
+    cards = [
+        _card(left, right, int(i), int(j), _score_text(pair_set.method, score))
+        for i, j, score in zip(examples.left, examples.right, examples.scores, strict=True)
+    ]
+    png = draw_gallery(
+        cards,
+        datasets=(pair_set.first, pair_set.second),
+        n_pairs=pair_set.n_pairs,
+        criterion=describe_criterion(analysis, pair_set.method),
+        encoder=describe_encoder(analysis.model) if pair_set.method == "cosine" else "",
+    )
+    if pair_set.is_within:
+        path = AnalysisLayout(analysis.output, pair_set.first).gallery(pair_set.method)
+    else:
+        path = CrossLayout(analysis.output).gallery(pair_set.first, pair_set.second, pair_set.method)
+    write_bytes(path, png)
+
+
+def _card(left: _Shelf, right: _Shelf, i: int, j: int, score_text: str) -> PairCard:
+    return PairCard(
+        left.known.keys[i],
+        left.known.listing.dataset,
+        left.labels[i],
+        left.pixels(i),
+        right.known.keys[j],
+        right.known.listing.dataset,
+        right.labels[j],
+        right.pixels(j),
+        score_text,
+    )
+
+
+def _score_text(method: str, score: np.float32 | np.int32) -> str:
+    if method == "cosine":
+        return f"cosine {score:.3f}"
+    return f"{score} bit differs" if score == 1 else f"{score} bits differ"
+
+
+def draw_projections(analysis: Analysis, progress: Progress) -> list[str]:
+    """Draw every dataset, and all of them together, by each projection; return what the user should know."""
+    methods = analysis.config.projections.methods
+    if not methods:
+        return []
+    groups: list[tuple[Features, ...]] = [(features,) for features in analysis.datasets.values()]
+    if len(groups) > 1:
+        groups.append(tuple(analysis.datasets.values()))
+    notices: list[str] = []
+    n_images = sum(features.n_kept for group in groups for features in group)
+    with progress.stage("Projections", n_images * len(methods)) as stage:
+        for group in groups:
+            notices += _draw_group(analysis, group, stage)
+    return notices
+
+
+def _draw_group(analysis: Analysis, group: tuple[Features, ...], stage: Stage) -> list[str]:
+    config = analysis.config.projections
+    rows = group[0].require_embeddings() if len(group) == 1 else _joined(group)
+    name = group[0].dataset if len(group) == 1 else "all datasets together"
+    k = neighbours_needed(len(rows), config)
+    if k == 0:
+        stage.advance(len(rows) * len(config.methods))
+        return tell(name, [f"no projection of {len(rows)} images: at least {MIN_IMAGES} are needed"])
+    graph = find_nearest(rows, k=k)
+    notices: list[str] = []
+    for method in config.methods:
+        result = project(graph, rows, method, config, n_threads=analysis.config.workers)
+        if isinstance(result, Skipped):
+            notices += tell(name, [f"no {method} picture: {result.reason}"])
+        else:
+            notices += tell(name, result.notes)
+            _write_projection(analysis, group, result)
+        stage.advance(len(rows))
+    return notices
+
+
+def _joined(group: Sequence[Features]) -> FloatRows:
+    return np.concatenate([features.require_embeddings() for features in group])
+
+
+def _write_projection(analysis: Analysis, group: tuple[Features, ...], result: Projection) -> None:
+    view = ProjectionView(
+        result.method,
+        result.coordinates,
+        tuple(key for features in group for key in features.keys),
+        tuple(label for features in group for label in features.shown_labels()),
+        tuple(features.dataset for features in group for _ in features.keys),
+        "; ".join(dict.fromkeys(features.label_source for features in group)),
+        describe_encoder(analysis.model),
+        result.notes,
+    )
+    if len(group) == 1:
+        own = AnalysisLayout(analysis.output, group[0].dataset)
+        write_text(own.projection(result.method, "csv"), coordinates_csv(view))
+        write_text(own.projection(result.method, "html"), projection_page(view, coloured_by="label"))
+        write_bytes(own.projection(result.method, "png"), draw_projection(view, coloured_by="label"))
+        return
+    cross = CrossLayout(analysis.output)
+    write_text(cross.coordinates(result.method), coordinates_csv(view))
+    for colouring in COLOURINGS:
+        write_text(
+            cross.projection(result.method, colouring, "html"), projection_page(view, coloured_by=colouring)
+        )
+        write_bytes(
+            cross.projection(result.method, colouring, "png"), draw_projection(view, coloured_by=colouring)
+        )
+
+
+def draw_transfers(analysis: Analysis, transfers: Sequence[Transfer]) -> None:
+    """Draw how alike the common classes are, for each ordered pair of datasets."""
+    layout = CrossLayout(analysis.output)
+    for transfer in transfers:
+        source, target = transfer.source, transfer.target
+        rows = tuple(
+            TransferRow(one.name, one.n_source, one.n_target, one.centroid_similarity, one.mean_similarity)
+            for one in transfer.classes
+            if one.centroid_similarity is not None
+        )
+        view = TransferView(
+            source.dataset,
+            target.dataset,
+            rows,
+            transfer.class_average.centroid_similarity,
+            describe_encoder(analysis.model),
+            "; ".join(dict.fromkeys((source.label_source, target.label_source))),
+        )
+        write_bytes(layout.transfer(source.dataset, target.dataset, "png"), draw_transfer(view))

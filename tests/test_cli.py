@@ -1,0 +1,170 @@
+"""The command line as a user meets it: light to start, every option explained, wrong input answered in one line."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+
+from overlens.cli import COMMANDS, overlens
+from overlens.testing import write_pictures
+
+HEAVY = {
+    "numba",
+    "openvino",
+    "plotly",
+    "umap",
+    "openTSNE",
+    "matplotlib",
+    "torch",
+    "transformers",
+    "ray",
+    "scipy",
+    "PIL",
+}
+REPOSITORY = Path(__file__).resolve().parents[1]
+DOCUMENTED_OPTIONS = (
+    "--datasets --max-images --clip-model --batch-size --method --cosine-threshold --hash-threshold --hash-size "
+    "--hash-type --projections --tsne-perplexity --umap-neighbors --use-ground-truth --generate-few-shot --k-shots "
+    "--n-classes --n-seeds --evaluate-cross-dataset --verbose --help"
+).split()
+
+
+def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "overlens", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, encoding="utf-8")
+
+
+def loaded_by(code: str) -> set[str]:
+    code = f"{code}\nimport sys; print(' '.join(sorted({{name.partition('.')[0] for name in sys.modules}})))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split()) & HEAVY
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    assert loaded_by("import overlens, overlens.config, overlens.cli, overlens.errors") == set()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["compute", "--help"], ["demo", "--help"], ["models", "--help"]])
+def test_help_loads_nothing_heavy(arguments: list[str]):
+    code = (
+        "import contextlib, io\nfrom overlens.cli import overlens\nwith contextlib.redirect_stdout(io.StringIO()):\n"
+        f"    overlens.main({arguments!r}, standalone_mode=False)"
+    )
+    assert loaded_by(code) == set()
+
+
+def test_help_answers_in_half_a_second():
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        assert run("--help").returncode == 0
+        seconds.append(time.perf_counter() - start)
+    assert sorted(seconds)[2] < 0.5
+
+
+def test_compute_help_has_every_documented_option_under_a_heading_with_its_default():
+    text = run("compute", "--help").stdout
+    for name in DOCUMENTED_OPTIONS:
+        assert re.search(rf"^  (-h, )?{name}\b", text, re.MULTILINE), name
+    for heading in ("Datasets:", "Pairs:", "Encoder:", "Projections:", "Few-shot splits and generalization:", "Run:"):
+        assert f"\n{heading}\n" in text
+    words = " ".join(text.split())
+    defaults = ("ArtDL, ICONCLASS, wikidata", "0.9", "5", "8", "phash", "ViT-B/32", "32", "30", "15", "1, 5, 10", "5%")
+    for default in defaults:
+        assert f"[default: {default}]" in words, default
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_of_every_command_is_explained(name: str):
+    command = overlens.get_command(click.Context(overlens), name)
+    commands = command.commands.values() if isinstance(command, click.Group) else [command]
+    for one in commands:
+        assert one.help
+        assert all(option.help for option in one.params if isinstance(option, click.Option)), one.name
+
+
+def test_the_documented_script_is_the_command():
+    script = [sys.executable, str(REPOSITORY / "compute_overlap.py"), "--help"]
+    assert "--cosine-threshold" in subprocess.run(script, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["compute", "--method", "cosin"], "'cosine', 'perceptual', 'both'"),
+        (["compute", "--hash-size", "x"], "not a valid integer"),
+        (["compute", "--hash-threshold", "-3"], "--hash-threshold -3 is too small; allowed is 0 or more"),
+        (["compute", "--cosine-threshold", "90"], "--cosine-threshold 90.0 is out of range"),
+        (["compute", "--max-failures", "many"], "write it as 5% or 0.05"),
+        (["compute", "--max-failures", "150%"], "0% to 100%"),
+        (["compute", "--datasets", "a/b"], "holds a slash"),
+        (["compute", "--dataset", "a"], "--datasets"),
+        (["compute", "--engine", "ray2"], "known: local"),
+        (["compte"], "No such command"),
+    ],
+    ids=lambda value: " ".join(value[1:]) if isinstance(value, list) else "",
+)
+def test_wrong_usage_is_exit_2_and_says_what_is_allowed(tmp_path: Path, arguments: list[str], words: str):
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_folder_is_told_what_is_missing(tmp_path: Path):
+    done = run("compute", "--clip-model", "offline", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("Error: ")
+    assert "ArtDL" in done.stderr
+    assert "NAME=PATH" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_verbose_shows_the_traceback(tmp_path: Path):
+    assert "Traceback" in run("compute", "--verbose", cwd=tmp_path).stderr
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures")
+    write_pictures(folder / "one", range(8))
+    write_pictures(folder / "two", range(4, 12))
+    return folder
+
+
+def perceptual(pictures: Path, *more: str) -> list[str]:
+    named = [f"--datasets={name}={pictures / name}" for name in ("one", "two")]
+    return ["compute", *named, "--method", "perceptual", "--projections", "none", *more]
+
+
+def test_json_on_stdout_progress_on_stderr(pictures: Path, tmp_path: Path):
+    done = run(*perceptual(pictures, "--json"), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert summary["methods"]["perceptual"]["contained"]["one"]["two"] >= 4
+    assert summary["computed"] == {"one": 8, "two": 8}
+    assert "Features of one: 8 of 8 images" in done.stderr
+    assert json.loads(run(*perceptual(pictures, "--json"), cwd=tmp_path).stdout)["computed"] == {"one": 0, "two": 0}
+
+
+def test_the_summary_counts_both_directions(pictures: Path, tmp_path: Path):
+    done = run(*perceptual(pictures), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"one in two +\d+ of 8", done.stdout)
+    assert re.search(r"two in one +\d+ of 8", done.stdout)
+    assert "No encoder was needed" in done.stdout
+
+
+def test_a_named_model_is_never_replaced(pictures: Path, tmp_path: Path):
+    done = run("compute", f"--datasets=one={pictures / 'one'}", "--weights", "/nowhere.onnx", cwd=tmp_path)
+    assert done.returncode in (1, 2)
+    assert "/nowhere.onnx" in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,269 @@
+"""The whole run: every documented file, numbers that agree with one another, and what happens when things go wrong."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import overlens
+from overlens.analysis import Analysis
+from overlens.errors import ConfigError, DatasetError, ModelError
+from overlens.testing import FakeEncoder, encode_picture, make_picture, write_pictures
+
+N_SHARED = 6
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Three class folders; `two` holds recompressed copies of six images of `one`, and `three` of three of these."""
+    root = tmp_path_factory.mktemp("data")
+    paths = {name: root / name for name in ("one", "two", "three")}
+    write_pictures(paths["one"], range(24))
+    write_pictures(paths["two"], range(100, 118))
+    write_pictures(paths["three"], range(200, 212))
+    for seed in range(N_SHARED):
+        copy = encode_picture(make_picture(seed), "JPEG", quality=80)
+        (paths["two"] / "a" / f"copy{seed}.jpg").write_bytes(copy)
+        if seed % 2:
+            (paths["three"] / "b" / f"copy{seed}.jpg").write_bytes(copy)
+    (paths["one"] / "a" / "broken.png").write_bytes(b"\x89PNG and no more")
+    return paths
+
+
+@pytest.fixture(scope="module")
+def result(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Analysis:
+    return overlens.analyze(
+        folders,
+        encoder=FakeEncoder(),
+        output=tmp_path_factory.mktemp("out"),
+        cosine_threshold=0.98,
+        max_failures=0.1,
+        generate_few_shot=True,
+        k_shots=(1, 5),
+        n_classes=3,
+        evaluate_cross_dataset=True,
+    )
+
+
+def documented_files() -> list[str]:
+    names, methods, drawn = ("one", "two", "three"), ("cosine", "perceptual"), ("tsne", "umap")
+    couples = [("one", "two"), ("one", "three"), ("two", "three")]
+    files = []
+    for name in names:
+        own = f"dataset/{name}-data/analysis"
+        files += [f"{own}/{file}" for file in ("embeddings.npy", "names.json", "labels.json", "hashes.json")]
+        files += [f"{own}/{method}.{suffix}" for method in drawn for suffix in ("html", "png", "csv")]
+        files += [f"{own}/{method}_duplicates.json" for method in methods]
+        files += [f"{own}/{name}_duplicate_examples_{method}.png" for method in methods]
+        files += [f"{own}/failures.csv"]
+        files += [
+            f"{own}/{name}_few_shot_splits/{strategy}_{k}shot_3classes_seed{seed}{end}"
+            for strategy in ("random", "stratified", "long_tail")
+            for k in (1, 5)
+            for seed in range(3)
+            for end in (".json", "_embeddings.npy")
+        ]
+    cross = "dataset/cross"
+    files += [f"{cross}/{a}_{b}_{method}_duplicates.json" for a, b in couples for method in methods]
+    files += [f"{cross}/{a}_{b}_duplicate_examples_{method}.png" for a, b in couples for method in methods]
+    files += [
+        f"{cross}/combined_{method}_by_{by}.{suffix}"
+        for method in drawn
+        for by in ("dataset", "label")
+        for suffix in ("html", "png")
+    ]
+    files += [f"{cross}/combined_{method}.csv" for method in drawn]
+    files += [f"{cross}/venn_diagram_{method}.png" for method in methods] + [f"{cross}/overlap.json"]
+    files += [f"{cross}/cross_dataset_{a}_{b}.{end}" for a in names for b in names if a != b for end in ("json", "png")]
+    return files
+
+
+def test_every_documented_file_is_there_and_opens(result: Analysis):
+    for file in documented_files():
+        path = result.output / file
+        assert path.is_file(), file
+        if path.suffix == ".png":
+            Image.open(path).load()
+        elif path.suffix == ".json":
+            json.loads(path.read_text(encoding="utf-8"))
+        elif path.suffix == ".npy":
+            assert np.load(path, allow_pickle=False).dtype == np.float32
+        elif path.suffix == ".html":
+            text = path.read_text(encoding="utf-8")
+            assert "Plotly.newPlot" in text
+            assert "<script src=" not in text
+
+
+def test_nothing_else_is_left_in_the_output(result: Analysis):
+    found = {str(path.relative_to(result.output)) for path in result.output.rglob("*") if path.is_file()}
+    extra = {path for path in found - set(documented_files()) if "/analysis/store/" not in path}
+    assert extra == {"dataset/cross/.lock"}
+
+
+def test_rows_of_the_exports_belong_together(result: Analysis):
+    own = result.output / "dataset" / "one-data" / "analysis"
+    names, labels, hashes = (json.loads((own / f"{x}.json").read_text()) for x in ("names", "labels", "hashes"))
+    rows = np.load(own / "embeddings.npy")
+    assert len(names) == len(labels) == len(hashes) == len(rows) == 24
+    assert labels == [name.split("/")[0] for name in names]
+    assert {len(text) for text in hashes} == {16}
+
+
+def test_the_broken_image_is_counted_and_never_a_feature(result: Analysis):
+    with (result.output / "dataset" / "one-data" / "analysis" / "failures.csv").open(newline="") as stream:
+        failures = list(csv.DictReader(stream))
+    assert [row["key"] for row in failures] == ["a/broken.png"]
+    overlap = json.loads((result.output / "dataset" / "cross" / "overlap.json").read_text())
+    assert overlap["datasets"]["one"] == {"attempted": 25, "kept": 24, "failed": 1, "label_source": "class folders"}
+
+
+@pytest.mark.parametrize("method", ["cosine", "perceptual"])
+def test_planted_copies_are_found_by_both_methods(result: Analysis, method: str):
+    found = {frozenset(row[:2]) for row in result.pairs(method, "one", "two").rows}
+    planted = {frozenset((f"{'abc'[seed % 3]}/{seed:04d}.png", f"a/copy{seed}.jpg")) for seed in range(N_SHARED)}
+    assert planted <= found
+    assert result.overlap(method).contained["two"]["one"] >= N_SHARED
+
+
+def test_overlap_json_holds_the_numbers_of_the_result(result: Analysis):
+    document = json.loads((result.output / "dataset" / "cross" / "overlap.json").read_text())
+    assert document["model"]["name"] == "fake"
+    assert document["methods"]["cosine"]["min_similarity"] == 0.98
+    assert document["methods"]["perceptual"]["max_distance_bits"] == 5
+    for method in ("cosine", "perceptual"):
+        assert document["methods"][method]["contained"] == {
+            name: dict(sorted(result.overlap(method).contained[name].items())) for name in ("one", "three", "two")
+        }
+
+
+def test_tables_become_data_frames(result: Analysis):
+    pairs = result.pairs("perceptual", "one", "two").to_pandas()
+    assert list(pairs.columns) == ["dataset_1", "name_1", "dataset_2", "name_2", "score"]
+    assert len(pairs) == len(result.pairs("perceptual", "one", "two"))
+    assert result.failures().to_pandas()["reason"].str.len().min() > 0
+    assert len(result.overlap("cosine").to_pandas()) == 9
+
+
+def test_splits_hold_rows_of_their_names(result: Analysis):
+    folder = result.output / "dataset" / "one-data" / "analysis" / "one_few_shot_splits"
+    split = json.loads((folder / "random_5shot_3classes_seed1.json").read_text())
+    assert list(split) == ["dataset", "strategy", "k_shot", "n_classes", "seed", "names", "labels"]
+    assert len(set(split["names"])) == 15
+    features = result.datasets["one"]
+    rows = [features.keys.index(name) for name in split["names"]]
+    stored = np.load(folder / "random_5shot_3classes_seed1_embeddings.npy")
+    assert np.array_equal(stored, features.require_embeddings()[rows])
+
+
+def test_a_second_run_changes_no_byte_and_reads_no_image(result: Analysis, folders: dict[str, Path]):
+    def tree() -> dict[str, bytes]:
+        return {str(path): path.read_bytes() for path in result.output.rglob("*") if path.is_file()}
+
+    before, encoder = tree(), FakeEncoder()
+    again = overlens.analyze(
+        folders,
+        encoder=encoder,
+        output=result.output,
+        cosine_threshold=0.98,
+        max_failures=0.1,
+        generate_few_shot=True,
+        k_shots=(1, 5),
+        n_classes=3,
+        evaluate_cross_dataset=True,
+    )
+    assert sum(again.computed.values()) == encoder.n_encoded == 0
+    assert tree() == before
+
+
+def test_from_embeddings_gives_the_same_overlap(result: Analysis, tmp_path: Path):
+    again = overlens.analyze(
+        ["one", "two", "three"],
+        root=result.output,
+        output=tmp_path,
+        from_embeddings=True,
+        cosine_threshold=0.98,
+        projections="none",
+    )
+    for method in ("cosine", "perceptual"):
+        assert again.overlap(method) == result.overlap(method)
+    assert any("galleries" in notice for notice in again.notices)
+    assert not list(tmp_path.rglob("*_duplicate_examples_*"))
+
+
+def test_perceptual_alone_starts_no_encoder(folders: dict[str, Path], tmp_path: Path):
+    result = overlens.analyze(
+        {"one": folders["one"], "two": folders["two"]},
+        output=tmp_path,
+        method="perceptual",
+        projections="none",
+        clip_model="ViT-B/32",
+        weights="/nowhere/model.onnx",
+    )
+    assert result.model is None
+    assert not list(tmp_path.rglob("embeddings.npy"))
+    assert (tmp_path / "dataset" / "cross" / "venn_diagram_perceptual.png").is_file()
+
+
+def test_without_an_output_the_files_live_as_long_as_the_result(folders: dict[str, Path]):
+    result = overlens.analyze({"two": folders["two"]}, method="perceptual", projections="none")
+    output = result.output
+    assert len(result.pairs("perceptual", "two")) >= 0
+    assert output.is_dir()
+    result.workspace.cleanup()
+    assert not output.exists()
+
+
+def test_more_than_three_datasets_get_a_matrix(folders: dict[str, Path], tmp_path: Path):
+    result = overlens.analyze(
+        {**folders, "four": folders["one"]}, output=tmp_path, method="perceptual", projections="none", max_failures=0.1
+    )
+    assert (tmp_path / "dataset" / "cross" / "overlap_matrix_perceptual.png").is_file()
+    assert result.overlap("perceptual").contained["one"]["four"] == 24
+
+
+def test_too_many_failures_stop_the_run_with_the_share(folders: dict[str, Path], tmp_path: Path):
+    with pytest.raises(DatasetError, match=r"1 of 25 images of one cannot be used \(4.0%\), more than .* 1%.*broken"):
+        overlens.analyze(
+            {"one": folders["one"]}, output=tmp_path, method="perceptual", projections="none", max_failures=0.01
+        )
+    assert (tmp_path / "dataset" / "one-data" / "analysis" / "failures.csv").read_text().count("\n") == 2
+    assert not (tmp_path / "dataset" / "one-data" / "analysis" / "names.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"clip_model": "ViT-B/99"}, ConfigError, "ViT-B/99"),
+        ({"weights": "/nowhere/model.onnx"}, (ModelError, ConfigError), "/nowhere/model.onnx"),
+        ({"hash_type": "whash", "hash_size": 6}, ConfigError, "6"),
+        ({"engine": "moon"}, ConfigError, "known: local"),
+    ],
+    ids=["model", "weights", "hash size", "engine"],
+)
+def test_what_cannot_work_is_refused_before_anything_is_written(
+    folders: dict[str, Path], tmp_path: Path, options: dict, error: type, message: str
+):
+    with pytest.raises(error, match=message):
+        overlens.analyze({"one": folders["one"]}, output=tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_few_shot_without_labels_is_refused(tmp_path: Path):
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for seed in range(3):
+        (flat / f"{seed}.png").write_bytes(encode_picture(make_picture(seed)))
+    with pytest.raises(ConfigError, match="few-shot splits need labels, and flat has none"):
+        overlens.analyze({"flat": flat}, output=tmp_path / "out", generate_few_shot=True, clip_model="offline")
+
+
+def test_a_stale_export_of_other_images_is_removed(folders: dict[str, Path], tmp_path: Path):
+    common = {"output": tmp_path, "max_failures": 0.1}
+    overlens.analyze({"one": folders["one"]}, encoder=FakeEncoder(), method="cosine", projections="none", **common)
+    embeddings = tmp_path / "dataset" / "one-data" / "analysis" / "embeddings.npy"
+    assert embeddings.exists()
+    overlens.analyze({"one": folders["one"]}, method="perceptual", projections="none", max_images=5, **common)
+    assert not embeddings.exists()

@@ -1,0 +1,50 @@
+"""A run that is killed anywhere and started again ends with the same bytes as one that was not."""
+
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from overlens.testing import write_pictures
+
+N_KILLS = 10
+
+
+def command(data: Path, output: Path) -> list[str]:
+    datasets = [f"--datasets={name}={data / name}" for name in ("one", "two")]
+    options = ["--clip-model=offline", "--projections=tsne", "--generate-few-shot", "--evaluate-cross-dataset"]
+    return [sys.executable, "-m", "overlens", "compute", *datasets, *options, f"--output={output}"]
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.slow
+def test_ten_killed_runs_and_one_more_give_the_bytes_of_an_undisturbed_run(tmp_path: Path):
+    data = tmp_path / "data"
+    write_pictures(data / "one", range(600))
+    write_pictures(data / "two", range(550, 900))
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    start = time.perf_counter()
+    subprocess.run(command(data, whole), check=True, capture_output=True)
+    seconds = time.perf_counter() - start
+    generator = random.Random(20)
+    n_interrupted = 0
+    for number in range(N_KILLS):
+        run = subprocess.Popen(command(data, killed), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            run.wait(generator.uniform(0.2, 1.0) * seconds)
+        except subprocess.TimeoutExpired:
+            run.send_signal(signal.SIGKILL)
+            n_interrupted += run.wait() == -signal.SIGKILL
+        if number == N_KILLS // 2:
+            shutil.rmtree(killed, ignore_errors=True)
+    assert n_interrupted >= N_KILLS // 2
+    subprocess.run(command(data, killed), check=True, capture_output=True)
+    assert tree(killed) == tree(whole)
