@@ -94,11 +94,15 @@ def library_rows(folder, kind, output, prepared):
     settings = SETTINGS["siglip" if kind == "siglip" else "clip"]
     values = (prepared / 255 - np.array(settings["image_mean"])) / np.array(settings["image_std"])
     pixels = torch.tensor(values.transpose(0, 3, 1, 2), dtype=torch.float32)
-    special = {"clip": "CLIPVisionModelWithProjection", "clip vision": "CLIPVisionModelWithProjection"}
+    special = {"clip": "CLIPModel", "clip vision": "CLIPVisionModelWithProjection"}
     special |= {"clip without projection": "CLIPVisionModel", "siglip": "SiglipVisionModel"}
     model = getattr(library, special.get(kind, "AutoModel")).from_pretrained(folder).eval()
     with torch.no_grad():
-        result = model(pixel_values=pixels)
+        if kind == "clip":
+            found = model.get_image_features(pixel_values=pixels)
+            result = {"image_embeds": getattr(found, "pooler_output", found)}
+        else:
+            result = model(pixel_values=pixels)
     rows = result["last_hidden_state"].mean(1) if output == "mean" else result[output].flatten(1)
     return (rows / rows.norm(dim=1, keepdim=True)).numpy()
 
