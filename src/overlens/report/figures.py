@@ -17,7 +17,6 @@ from overlens.report.style import (
     INK,
     MARGIN,
     MARKERS,
-    MISSING_GLYPH,
     MUTED,
     REST,
     Sheet,
@@ -25,6 +24,7 @@ from overlens.report.style import (
     dataset_colour,
     drawable,
     font,
+    missing_glyph_note,
     new_sheet,
     note_sheet,
     shorten_end,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 PLOT_SIDE, LEGEND_WIDTH, LEGEND_ROW, GAP = 6.4, 2.7, 0.25, 0.25
 MAX_CLASSES = 40
-BAR_ROW = 0.26
+BAR_ROW, LABELS, NUMBERS, AXIS = 0.26, 2.5, 2.3, 0.5
 
 
 def draw_projection(view: ProjectionView, *, coloured_by: str) -> bytes:
@@ -71,22 +71,26 @@ def draw_transfer(view: TransferView) -> bytes:
     if not view.rows:
         message = f"{view.source} and {view.target} have no class in common."
         return note_sheet(title, (about,), message)
-    rows = sorted(view.rows, key=lambda row: (-row.centroid_similarity, row.label))
+    rows = sorted(view.rows, key=lambda row: (-_bar_length(row), row.label))
     shown = rows if len(rows) <= MAX_CLASSES else rows[: MAX_CLASSES // 2] + rows[-MAX_CLASSES // 2 :]
     lines: tuple[str, ...] = (f"{count_of(len(rows), 'common class')} · {about}",)
     if len(shown) < len(rows):
         half = MAX_CLASSES // 2
         lines += (f"Drawn are the {half} most and the {half} least alike classes; all are in the JSON file.",)
-    sheet = new_sheet(9.2, BAR_ROW * len(shown) + 0.95, title, lines, _transfer_notes(view))
+    sheet = new_sheet(10, BAR_ROW * (len(shown) + (len(shown) < len(rows))) + 0.95, title, lines, _transfer_notes(view))
     _draw_bars(sheet, view, shown, len(rows))
     return sheet.png()
+
+
+def _bar_length(row: TransferRow) -> float:
+    """Length of the bar of a class; one without a centroid similarity sorts below all that can be."""
+    return -2.0 if row.centroid_similarity is None else row.centroid_similarity
 
 
 def _projection_notes(view: ProjectionView, groups: list[ColourGroup]) -> tuple[str, ...]:
     notes = ["Points close together are images that the encoder finds alike; the axes have no unit."]
     notes += [f"Adjusted: {note}." for note in view.notes]
-    if any(MISSING_GLYPH in drawable(text) and MISSING_GLYPH not in text for text in (g.text for g in groups)):
-        notes.append(f"{MISSING_GLYPH} stands for a character that this picture's font lacks; the page shows it.")
+    notes += missing_glyph_note(group.text for group in groups)
     return tuple(notes)
 
 
@@ -173,41 +177,51 @@ def _transfer_notes(view: TransferView) -> tuple[str, ...]:
     ]
     if view.overall is not None:
         notes.append(f"Dashed line: mean of the bars over all common classes, {view.overall:.3f}.")
+    if any(row.centroid_similarity is None for row in view.rows):
+        notes.append("No bar: a class mean is zero, so it has no direction.")
+    notes += missing_glyph_note(row.label for row in view.rows)
     return tuple(notes)
 
 
 def _draw_bars(sheet: Sheet, view: TransferView, rows: list[TransferRow], n_classes: int) -> None:
     left, bottom, width, height = sheet.box
-    label_width, count_width = 2.5, 1.5
-    axes = sheet.axes(left + label_width, bottom + 0.5, width - label_width - count_width, height - 0.8)
-    positions = np.arange(len(rows), 0, -1)
-    axes.barh(positions, [row.centroid_similarity for row in rows], height=0.62, color="#7fb2d6", zorder=2)
+    n_gaps = 1 if len(rows) < n_classes else 0  # an empty row where classes are left out
+    n_slots = len(rows) + n_gaps
+    axes = sheet.axes(left + LABELS, bottom + AXIS, width - LABELS - NUMBERS, height - AXIS - 0.3)
+    places = np.arange(len(rows))
+    slots = n_slots - places - np.where(places >= MAX_CLASSES // 2, n_gaps, 0)
+    axes.barh(slots, [row.centroid_similarity or 0.0 for row in rows], height=0.62, color="#7fb2d6", zorder=2)
     means = [row.mean_similarity for row in rows]
-    axes.scatter(means, positions, s=26, facecolors="white", edgecolors=INK, linewidths=1.1, zorder=4)
+    axes.scatter(means, slots, s=26, facecolors="white", edgecolors=INK, linewidths=1.1, zorder=4)
     if view.overall is not None:
         axes.axvline(view.overall, color=dataset_colour(1), linestyle=(0, (4, 3)), linewidth=1.3, zorder=3)
-    _dress_bars(axes, rows)
-    scale = (height - 0.8) / (len(rows) + 0.2)
-    for position, row in zip(positions, rows, strict=True):
-        y = bottom + 0.5 + (position - 0.4) * scale
-        sheet.text(
-            left + label_width - 0.1, y, shorten_end(row.label, label_width - 0.15, 9), 9, ha="right", va="center"
-        )
-        counts = f"{row.n_source:,} → {row.n_target:,}"
-        sheet.text(left + width, y, counts, 8.5, ha="right", va="center", color=MUTED)
-    head = bottom + height - 0.12
-    sheet.text(left + label_width - 0.1, head, "class", 9, bold=True, ha="right", va="center")
-    sheet.text(left + width, head, "images, source → target", 8.5, ha="right", va="center", color=MUTED)
-    if len(rows) < n_classes:
-        middle = bottom + 0.5 + (len(rows) / 2 + 0.1) * scale
-        axes.axhline(len(rows) / 2 + 0.5, color=MUTED, linewidth=1, linestyle=(0, (1, 2)))
-        left_out = f"{n_classes - len(rows):,} left out"
-        sheet.text(left + width, middle, left_out, 7.5, ha="right", va="center", color=MUTED)
+    _dress_bars(axes, rows, n_slots)
+    scale = (height - AXIS - 0.3) / (n_slots + 0.2)
+    for slot, row in zip(slots, rows, strict=True):
+        _write_numbers(sheet, row, bottom + AXIS + (slot - 0.4) * scale)
+    if n_gaps:
+        y = bottom + AXIS + (n_slots - MAX_CLASSES // 2 - 0.4) * scale
+        left_out = f"{n_classes - len(rows):,} classes left out"
+        sheet.text(left + LABELS - 0.1, y, left_out, 8.5, ha="right", va="center", color=MUTED)
+    _write_numbers(sheet, None, bottom + height - 0.12)
 
 
-def _dress_bars(axes: "Axes", rows: list[TransferRow]) -> None:
-    lowest = min(min(row.centroid_similarity, row.mean_similarity) for row in rows)
-    axes.set(xlim=(min(0.0, np.floor(lowest * 10) / 10), 1.0), ylim=(0.4, len(rows) + 0.6))
+def _write_numbers(sheet: Sheet, row: TransferRow | None, y: float) -> None:
+    """Write what stands beside a bar, or the heads of the columns where there is no row."""
+    left, _, width, _ = sheet.box
+    label, value, counts = "class", "bar", "images, source → target"
+    if row is not None:
+        label, counts = shorten_end(row.label, LABELS - 0.15, 9), f"{row.n_source:,} → {row.n_target:,}"
+        value = "none" if row.centroid_similarity is None else f"{row.centroid_similarity:.3f}"
+    ink = {"color": INK if row is not None else MUTED}
+    sheet.text(left + LABELS - 0.1, y, label, 9, ha="right", va="center", **ink)
+    sheet.text(left + width - NUMBERS + 0.55, y, value, 8.5, ha="right", va="center", **ink)
+    sheet.text(left + width, y, counts, 8.5, ha="right", va="center", color=MUTED)
+
+
+def _dress_bars(axes: "Axes", rows: list[TransferRow], n_slots: int) -> None:
+    lowest = min(min(row.centroid_similarity or 0.0, row.mean_similarity) for row in rows)
+    axes.set(xlim=(min(0.0, np.floor(lowest * 10) / 10), 1.0), ylim=(0.4, n_slots + 0.6))
     axes.set_yticks([])
     axes.grid(axis="x", color=FAINT, linewidth=0.8, zorder=0)
     axes.tick_params(axis="x", length=0, labelsize=8.5, labelcolor=MUTED, labelfontfamily="DejaVu Sans")

@@ -9,6 +9,7 @@ Shapes: lengths are inches unless a name says otherwise.
 
 import io
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ LABEL_COLOURS = (
 MARKERS = ("o", "^", "s", "D", "v", "P", "X")
 PLOTLY_MARKERS = ("circle", "triangle-up", "square", "diamond", "triangle-down", "cross", "x")
 MISSING_GLYPH = "\N{WHITE SQUARE}"
+HINTING = 1.04  # letters on the pixel grid come out wider than their outlines
 
 
 def dataset_colour(position: int) -> str:
@@ -94,7 +96,13 @@ def text_width(text: str, size: float, *, bold: bool = False) -> float:
 
     plain = text.replace(r"\$", "$")
     width, _, _ = text_to_path.get_text_width_height_descent(plain, font(size, bold=bold), ismath=False)
-    return float(width) / 72
+    return float(width) / 72 * HINTING
+
+
+def missing_glyph_note(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return a sentence on hollow squares if drawing any of `texts` needs one."""
+    needs = any(MISSING_GLYPH in drawable(text) and MISSING_GLYPH not in text for text in texts)
+    return (f"{MISSING_GLYPH} stands for a character that this picture's font lacks.",) if needs else ()
 
 
 def font(size: float, *, bold: bool = False) -> "FontProperties":
@@ -118,7 +126,7 @@ class Sheet:
             (left / total_width, bottom / total_height, width / total_width, height / total_height)
         )
 
-    def text(self, x: float, y: float, text: str, size: float, **options: Any) -> None:  # noqa: ANN401
+    def text(self, x: float, y: float, text: str, size: float, **options: Any) -> None:
         """Write drawable text at a place in inches; `bold` and matplotlib's text options are understood."""
         width, height = self.figure.get_size_inches()
         properties = font(size, bold=options.pop("bold", False))

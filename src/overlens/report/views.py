@@ -8,11 +8,15 @@ Shapes: n images.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from overlens.records import FloatRows, ModelInfo
+
+if TYPE_CHECKING:
+    from overlens.overlap import Overlap
 
 COLOURINGS = ("dataset", "label")
 PROJECTION_NAMES = {"tsne": "t-SNE", "umap": "UMAP"}
@@ -96,6 +100,21 @@ class OverlapText:
     encoder: str = ""
     attempted: Mapping[str, int] = field(default_factory=dict)
 
+    def title(self, overlap: "Overlap") -> str:
+        """Say which datasets are compared."""
+        names = overlap.datasets or ("no dataset",)
+        return f"Images shared by {join_names(names) if len(names) <= 3 else f'{len(names)} datasets'}"
+
+    def lines(self) -> tuple[str, ...]:
+        """Say when two images match, and which encoder decided."""
+        return (" · ".join(part for part in (f"two images match at {self.criterion}", self.encoder) if part),)
+
+    def failures(self, overlap: "Overlap") -> tuple[str, ...]:
+        """Name the images that were attempted and are not in the overlap, in one sentence or none."""
+        failed = {name: self.attempted.get(name, size) - size for name, size in overlap.sizes.items()}
+        parts = [f"{n:,} of {name}" for name, n in failed.items() if n > 0]
+        return (f"Images that could not be read and are not counted: {join_names(parts)}.",) if parts else ()
+
 
 @dataclass(frozen=True, slots=True)
 class PairCard:
@@ -114,12 +133,15 @@ class PairCard:
 
 @dataclass(frozen=True, slots=True)
 class TransferRow:
-    """How alike one class is in two datasets; similarities are cosines, from -1 to 1."""
+    """How alike one class is in two datasets; similarities are cosines, from -1 to 1.
+
+    The centroid similarity is None where a mean vector is zero: such a class has a row and no bar.
+    """
 
     label: str
     n_source: int
     n_target: int
-    centroid_similarity: float
+    centroid_similarity: float | None
     mean_similarity: float
 
 

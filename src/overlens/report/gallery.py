@@ -1,0 +1,136 @@
+"""The most alike pairs side by side, so that a person can judge what the numbers found.
+
+Two pairs to a row, each with its rank, its score, and under each picture its name, dataset and label. A picture that
+cannot be read any more is an empty frame that says so; no pair at all is a small picture that says that.
+
+Shapes: h x w pixels. Lengths are inches.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from overlens.report.style import (
+    DPI,
+    FAINT,
+    INK,
+    MUTED,
+    drawable,
+    font,
+    missing_glyph_note,
+    new_sheet,
+    note_sheet,
+    shorten_end,
+    shorten_middle,
+)
+from overlens.report.views import PairCard, count_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MAX_PAIRS = 10
+WIDTH = 10.0
+FRAME, FRAME_GAP, PAIR_GAP = 2.1, 0.12, 0.5
+HEAD, CAPTION, ROW_GAP = 0.28, 0.46, 0.26
+
+
+def draw_gallery(
+    pairs: Sequence[PairCard], *, datasets: tuple[str, str], n_pairs: int, criterion: str, encoder: str = ""
+) -> bytes:
+    """Draw the first ten of `pairs`, which come most alike first.
+
+    Args:
+        pairs: The pairs to show; more than ten are left out, and the picture says how many there are.
+        datasets: Dataset of the left and of the right images; twice the same for pairs within one.
+        n_pairs: Number of all pairs that were found.
+        criterion: When two images match, in words: "cosine similarity ≥ 0.9".
+        encoder: The encoder in words, or "" where none took part.
+
+    Returns:
+        PNG bytes; equal pairs give equal bytes.
+    """
+    first, second = datasets
+    where = f"within {first}" if first == second else f"between {first} and {second}"
+    about = " · ".join(part for part in (f"two images match at {criterion}", encoder) if part)
+    shown = pairs[:MAX_PAIRS]
+    if not shown:
+        message = f"No pairs at {criterion}." if not n_pairs else f"{count_of(n_pairs, 'pair')}, none to show."
+        return note_sheet(f"Alike images {where}", (about,), message)
+    title = f"Alike images {where}: {_how_many(len(shown), n_pairs)}"
+    n_columns = min(2, len(shown))
+    n_rows = -(-len(shown) // 2)
+    cell_width, cell_height = 2 * FRAME + FRAME_GAP, HEAD + FRAME + CAPTION
+    width = WIDTH if n_columns == 2 else 7.0
+    sheet = new_sheet(width, n_rows * cell_height + (n_rows - 1) * ROW_GAP, title, (about,), _notes(shown))
+    axes = sheet.axes(*sheet.box)
+    axes.set_axis_off()
+    indent = (sheet.box[2] - n_columns * cell_width - (n_columns - 1) * PAIR_GAP) / 2
+    for place, pair in enumerate(shown):
+        row, column = divmod(place, 2)
+        top = sheet.box[3] - row * (cell_height + ROW_GAP)
+        _draw_pair(axes, pair, place + 1, (indent + column * (cell_width + PAIR_GAP), top))
+    axes.set(xlim=(0, sheet.box[2]), ylim=(0, sheet.box[3]), aspect="auto")  # imshow has set its own
+    return sheet.png()
+
+
+def thumbnail(pixels: NDArray[np.uint8], max_px: int) -> NDArray[np.uint8]:
+    """Return `(h, w, 3)` uint8 pixels, made smaller so that neither side is longer than `max_px`; never larger."""
+    from PIL import Image
+
+    image = Image.fromarray(pixels)
+    image.thumbnail((max_px, max_px), Image.Resampling.LANCZOS)
+    return np.asarray(image, np.uint8)
+
+
+def _notes(pairs: Sequence[PairCard]) -> tuple[str, ...]:
+    return missing_glyph_note(
+        text for pair in pairs for text in (pair.left_name, pair.left_label, pair.right_name, pair.right_label)
+    )
+
+
+def _how_many(n_shown: int, n_pairs: int) -> str:
+    if n_shown < n_pairs:
+        return f"the {n_shown} most alike of {n_pairs:,} pairs"
+    return "the only pair" if n_pairs == 1 else f"all {n_pairs} pairs"
+
+
+def _draw_pair(axes: "Axes", pair: PairCard, rank: int, corner: tuple[float, float]) -> None:
+    left, top = corner
+    width = 2 * FRAME + FRAME_GAP
+    axes.text(left, top - HEAD / 2, f"{rank}", fontproperties=font(10, bold=True), color=MUTED, va="center")
+    score = drawable(pair.score_text)
+    axes.text(
+        left + width / 2, top - HEAD / 2, score, fontproperties=font(10, bold=True), color=INK, ha="center", va="center"
+    )
+    sides = (
+        (pair.left_name, pair.left_dataset, pair.left_label, pair.left_pixels),
+        (pair.right_name, pair.right_dataset, pair.right_label, pair.right_pixels),
+    )
+    for place, (name, dataset, label, pixels) in enumerate(sides):
+        x, y = left + place * (FRAME + FRAME_GAP), top - HEAD
+        _draw_picture(axes, pixels, (x, y))
+        name_text = shorten_middle(name, FRAME, 8.5)
+        axes.text(x, y - FRAME - 0.13, name_text, fontproperties=font(8.5), color=INK, va="center")
+        about = shorten_end(f"{dataset} · {label}", FRAME, 8)
+        axes.text(x, y - FRAME - 0.32, about, fontproperties=font(8), color=MUTED, va="center")
+
+
+def _draw_picture(axes: "Axes", pixels: NDArray[np.uint8] | None, corner: tuple[float, float]) -> None:
+    """Draw a picture as large as its frame allows, in the frame's middle; `corner` is the upper left one."""
+    from matplotlib.patches import Rectangle
+
+    x, y = corner
+    axes.add_patch(Rectangle((x, y - FRAME), FRAME, FRAME, facecolor="#f6f7f8", edgecolor=FAINT, linewidth=0.8))
+    middle_x, middle_y = x + FRAME / 2, y - FRAME / 2
+    if pixels is None:
+        words = "picture cannot be read"
+        axes.text(middle_x, middle_y, words, fontproperties=font(8.5), color=MUTED, ha="center", va="center")
+        return
+    small = thumbnail(pixels, round(FRAME * DPI))
+    height, width = small.shape[0], small.shape[1]
+    scale = FRAME / max(height, width)
+    half_width, half_height = width * scale / 2, height * scale / 2
+    extent = (middle_x - half_width, middle_x + half_width, middle_y - half_height, middle_y + half_height)
+    axes.imshow(small, extent=extent, interpolation="bilinear", zorder=2)
