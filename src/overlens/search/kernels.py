@@ -51,16 +51,20 @@ def score_pairs(left, right, left_rows, right_rows):  # type: ignore[no-untyped-
 
 
 @njit(nogil=True, cache=True)
-def update_nearest(tile, left, right, offsets, slack, indices, similarities):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def update_nearest(tile, sides, offsets, floors, slack, nearest):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Merge one tile of approximate scores into the running nearest rows, in place.
 
     Columns must come in ascending row order over successive calls: of equally similar rows the first to come stays
-    ahead, which is the tie rule. An approximate score more than `slack` below the weakest neighbour cannot enter.
+    ahead, which is the tie rule. An approximate score more than `slack` below the weakest neighbour, or below the
+    `(r,)` `floors` that the weakest is known to reach in the end, cannot enter. `sides` is the left and right rows,
+    `nearest` the running indices and similarities.
     """
+    left, right = sides
+    indices, similarities = nearest
     last = indices.shape[1] - 1
     lanes = np.empty(_LANES, np.float64)
     for i in range(tile.shape[0]):
-        floor = np.float64(similarities[i, last]) - slack
+        floor = max(np.float64(similarities[i, last]), floors[i]) - slack
         for j in range(tile.shape[1]):
             if tile[i, j] < floor or offsets[0] + i == offsets[1] + j:
                 continue
@@ -74,7 +78,7 @@ def update_nearest(tile, left, right, offsets, slack, indices, similarities):  #
                 place -= 1
             similarities[i, place] = score
             indices[i, place] = offsets[1] + j
-            floor = np.float64(similarities[i, last]) - slack
+            floor = max(np.float64(similarities[i, last]), floors[i]) - slack
 
 
 @njit(nogil=True, cache=True)

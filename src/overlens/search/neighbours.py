@@ -76,8 +76,20 @@ def _fill_rows(rows: FloatRows, start: int, tile_rows: int, graph: NeighbourGrap
     left = np.ascontiguousarray(rows[start : start + tile_rows])
     longest = largest_norm(left)
     places = slice(start, start + len(left))
+    nearest = graph.indices[places], graph.similarities[places]
+    floors = np.full(len(left), -np.inf)
     for other in range(0, len(rows), tile_rows):  # ascending, as the tie rule needs
         right = np.ascontiguousarray(rows[other : other + tile_rows])
         slack = score_slack(rows.shape[1], longest * largest_norm(right))
-        offsets = (start, other)
-        update_nearest(left @ right.T, left, right, offsets, slack, graph.indices[places], graph.similarities[places])
+        tile = left @ right.T
+        if other == 0:
+            floors = _bound_weakest(tile, graph.k) - slack
+        update_nearest(tile, (left, right), (start, other), floors, slack, nearest)
+
+
+def _bound_weakest(tile: FloatRows, k: int) -> NDArray[np.float64]:
+    """Return the approximate score that at least `k` columns other than the row itself reach, `(r,)` float64."""
+    if tile.shape[1] <= k:
+        return np.full(len(tile), -np.inf)
+    place = tile.shape[1] - 1 - k  # one more than k, because the row itself may be among them
+    return np.partition(tile, place, axis=1)[:, place].astype(np.float64)

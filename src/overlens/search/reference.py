@@ -1,6 +1,6 @@
 """Pair search written the plain way: what the fast searches are tested against.
 
-Row by row, in numpy and in float64, with no tiles and no candidates. Slow and readable; memory is one row of scores.
+Straight through, in numpy and in float64, with no candidates and no upper halves. Slow and readable.
 
 Shapes: n and m rows, d dimensions, b bytes of a hash.
 """
@@ -8,6 +8,8 @@ Shapes: n and m rows, d dimensions, b bytes of a hash.
 import numpy as np
 
 from overlens.records import FloatRows, HashRows
+
+_ROWS = 256
 
 Pairs = dict[tuple[int, int], float]
 
@@ -22,11 +24,11 @@ def list_cosine_pairs(left: FloatRows, right: FloatRows | None, *, min_similarit
     """
     others = np.asarray(left if right is None else right, np.float64)
     pairs: Pairs = {}
-    for i, row in enumerate(np.asarray(left, np.float64)):
-        scores = (others @ row).astype(np.float32)
-        for j in np.flatnonzero(scores >= np.float32(min_similarity)):
-            if right is not None or i < j:
-                pairs[i, int(j)] = float(scores[j])
+    for start in range(0, len(left), _ROWS):  # some rows at once, because a product of one row is slow
+        scores = (np.asarray(left[start : start + _ROWS], np.float64) @ others.T).astype(np.float32)
+        for row, j in np.argwhere(scores >= np.float32(min_similarity)).tolist():
+            if right is not None or start + row < j:
+                pairs[start + row, j] = float(scores[row, j])
     return pairs
 
 
