@@ -89,9 +89,10 @@ def obtain_folder(repo: str, model: str) -> tuple[Path, str]:
     path = find_cached(config) or fetch_file(config, model)
     commit = _commit(path)
     _obtain_optional(HubFile(repo, "preprocessor_config.json", commit), model)
-    if not _obtain_optional(HubFile(repo, SINGLE_TENSORS, commit), model):
-        index = _obtain_optional(HubFile(repo, TENSORS_INDEX, commit), model)
-        for name in _shard_names(index) if index else ():
+    index = HubFile(repo, TENSORS_INDEX, commit)
+    if find_cached(index) or not _obtain_optional(HubFile(repo, SINGLE_TENSORS, commit), model):
+        index_path = _obtain_optional(index, model)
+        for name in _shard_names(index_path) if index_path else ():
             obtain_file(HubFile(repo, name, commit), model)
     return path.parent, commit
 
