@@ -115,7 +115,7 @@ def test_16_bit_tiff_of_either_byte_order(dtype):
     np.testing.assert_array_equal(decode_rgb(encode(image, "TIFF"))[0, :, 1], values[0].astype(int) >> 8)
 
 
-def test_12_bit_tiff_uses_the_whole_range(shared_data):
+def test_12_bit_tiff_uses_the_whole_range():
     """A hand-made TIFF: two samples of 12 bits, 0x000 and 0xFFF, in three bytes."""
     tags = [
         (256, 3, 2),

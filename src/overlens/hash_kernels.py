@@ -86,8 +86,8 @@ def resize_rows(
 ) -> NDArray[np.uint8]:
     """Return `(n, w)` uint8: each row the weighted sum of rows of `(h, w)`, rounded half up and clipped.
 
-    Whole rows are summed, so the compiler uses full vectors however few taps there are; the other direction is the
-    same on a transposed plane. Four taps a pass spare three of four loads and stores of the sums.
+    Whole rows are summed, so the compiler uses full vectors however few taps there are. Four taps a pass spare three
+    of four loads and stores of the sums.
     """
     n_rows, width = len(starts), plane.shape[1]
     resized, sums = np.empty((n_rows, width), np.uint8), np.empty(width, np.int32)
@@ -107,6 +107,24 @@ def resize_rows(
                 sums[x] += np.int32(k0 * np.int32(r0[x]))
         for x in range(width):
             resized[out, x] = min(max(sums[x] >> np.int32(_PRECISION_BITS), np.int32(0)), np.int32(255))
+    return resized
+
+
+@njit(types.uint8[:, ::1](_PLANE, types.int32[::1], types.int32[::1], types.int32[:, ::1]), nogil=True, cache=True)
+def resize_columns(
+    plane: NDArray[np.uint8], starts: NDArray[np.int32], counts: NDArray[np.int32], weights: NDArray[np.int32]
+) -> NDArray[np.uint8]:
+    """Return `(h, n)` uint8: as `resize_rows` on the transposed plane, but without transposing."""
+    n_columns, height = len(starts), plane.shape[0]
+    resized = np.empty((height, n_columns), np.uint8)
+    for y in range(height):
+        for out in range(n_columns):
+            taps = weights[out, : counts[out]]
+            samples = plane[y, starts[out] : starts[out] + counts[out]]
+            total = _HALF
+            for tap in range(len(taps)):
+                total += np.int32(taps[tap] * np.int32(samples[tap]))
+            resized[y, out] = min(max(total >> np.int32(_PRECISION_BITS), np.int32(0)), np.int32(255))
     return resized
 
 

@@ -19,9 +19,7 @@ Shapes: h rows, w columns, s × s bits, b = ceil(s·s / 8) bytes, n hashes.
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache
-from typing import Self
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +30,9 @@ from overlens.errors import ConfigError, StoreError
 MIN_HASH_SIZE = 2
 MAX_HASH_SIZE = 128
 """Largest size: 16,384 bits, beyond which a hash is no longer smaller than a thumbnail."""
+
+# Shrinking by this factor or more gives each result 36 taps or more, enough for vectors along a row.
+_MANY_TAPS = 6
 
 _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 
@@ -84,7 +85,7 @@ def compute_hashes(
         check_hash_size(hash_type, hash_size)
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or pixels.size == 0:
         raise ValueError(f"pixels must be (h, w, 3) of uint8, got {pixels.dtype} of shape {pixels.shape}")
-    grey = _GreyPlane.from_rgb(pixels)
+    grey = _make_grey(pixels)
     return {hash_type: np.packbits(_BITS_OF[hash_type](grey, hash_size)) for hash_type in hash_types}
 
 
@@ -170,28 +171,19 @@ def _move_bits(rows: NDArray[np.uint8], n_bits: int, *, to_end: bool) -> NDArray
     return np.packbits(np.pad(used, ((0, 0), (spare, 0) if to_end else (0, spare))), axis=1)
 
 
-@dataclass(frozen=True)
-class _GreyPlane:
-    """Grey pixels of one image, `(h, w)`, and their transpose once something needs it."""
+def _make_grey(pixels: NDArray[np.uint8]) -> Plane:
+    from overlens.hash_kernels import grey_from_rgb
 
-    upright: Plane
+    grey: Plane = grey_from_rgb(np.ascontiguousarray(pixels))
+    return grey
 
-    @classmethod
-    def from_rgb(cls, pixels: NDArray[np.uint8]) -> Self:
-        from overlens.hash_kernels import grey_from_rgb
 
-        return cls(grey_from_rgb(np.ascontiguousarray(pixels)))
-
-    @cached_property
-    def turned(self) -> Plane:
-        return _transpose(self.upright)
-
-    def resize(self, n_rows: int, n_columns: int) -> Plane:
-        """Return `(n_rows, n_columns)`; the order of the two passes is Pillow's, because each pass rounds."""
-        height, width = self.upright.shape
-        if _is_height_first() and height - n_rows > max(0, 2 * (width - n_columns)):
-            return _transpose(_resize_rows(_transpose(_resize_rows(self.upright, n_rows)), n_columns))
-        return _resize_rows(_transpose(_resize_rows(self.turned, n_columns)), n_rows)
+def _resize(grey: Plane, n_rows: int, n_columns: int) -> Plane:
+    """Return `(n_rows, n_columns)`; the order of the two passes is Pillow's, because each pass rounds."""
+    height, width = grey.shape
+    if _is_height_first() and height - n_rows > max(0, 2 * (width - n_columns)):
+        return _resize_columns(_resize_rows(grey, n_rows), n_columns)
+    return _resize_rows(_resize_columns(grey, n_columns), n_rows)
 
 
 @cache
@@ -205,10 +197,6 @@ def _is_height_first() -> bool:
     return int(PIL.__version__.split(".")[0]) >= 13
 
 
-def _transpose(plane: Plane) -> Plane:
-    return np.ascontiguousarray(plane.T)
-
-
 def _resize_rows(plane: Plane, n_rows: int) -> Plane:
     """Return `(n_rows, w)`; Pillow has no pass where the size stays."""
     if len(plane) == n_rows:
@@ -216,6 +204,17 @@ def _resize_rows(plane: Plane, n_rows: int) -> Plane:
     from overlens.hash_kernels import resize_rows
 
     resized: Plane = resize_rows(plane, *_weights(len(plane), n_rows))
+    return resized
+
+
+def _resize_columns(plane: Plane, n_columns: int) -> Plane:
+    """Return `(h, n_columns)`; with few taps, two transpositions cost less than short sums."""
+    width = plane.shape[1]
+    if width < _MANY_TAPS * n_columns:
+        return np.ascontiguousarray(_resize_rows(np.ascontiguousarray(plane.T), n_columns).T)
+    from overlens.hash_kernels import resize_columns
+
+    resized: Plane = resize_columns(plane, *_weights(width, n_columns))
     return resized
 
 
@@ -227,30 +226,30 @@ def _weights(n_in: int, n_out: int) -> tuple[NDArray[np.int32], NDArray[np.int32
     return weights
 
 
-def _ahash_bits(grey: _GreyPlane, size: int) -> Bits:
-    pixels = grey.resize(size, size)
+def _ahash_bits(grey: Plane, size: int) -> Bits:
+    pixels = _resize(grey, size, size)
     return np.asarray(pixels > pixels.mean())
 
 
-def _dhash_bits(grey: _GreyPlane, size: int) -> Bits:
-    pixels = grey.resize(size, size + 1)
+def _dhash_bits(grey: Plane, size: int) -> Bits:
+    pixels = _resize(grey, size, size + 1)
     return np.asarray(pixels[:, 1:] > pixels[:, :-1])
 
 
-def _phash_bits(grey: _GreyPlane, size: int) -> Bits:
+def _phash_bits(grey: Plane, size: int) -> Bits:
     from scipy.fftpack import dct
 
-    pixels = grey.resize(4 * size, 4 * size)
+    pixels = _resize(grey, 4 * size, 4 * size)
     low = dct(dct(pixels, axis=0), axis=1)[:size, :size]
     return np.asarray(low > np.median(low))
 
 
-def _whash_bits(grey: _GreyPlane, size: int) -> Bits:
+def _whash_bits(grey: Plane, size: int) -> Bits:
     from overlens.hash_kernels import low_haar_band, sum_blocks
 
-    largest_power = 1 << (min(grey.upright.shape).bit_length() - 1)
+    largest_power = 1 << (min(grey.shape).bit_length() - 1)
     n_side = max(largest_power, size)
-    pixels = grey.resize(n_side, n_side)
+    pixels = _resize(grey, n_side, n_side)
     sums = sum_blocks(pixels, size)
     below, above = np.partition(sums.ravel(), (sums.size // 2 - 1, sums.size // 2))[sums.size // 2 - 1 :][:2]
     if below < above:
@@ -261,7 +260,7 @@ def _whash_bits(grey: _GreyPlane, size: int) -> Bits:
 
 
 _POWERS_OF_TWO = tuple(2**exponent for exponent in range(1, 8))
-_BITS_OF: dict[str, Callable[[_GreyPlane, int], Bits]] = {
+_BITS_OF: dict[str, Callable[[Plane, int], Bits]] = {
     "phash": _phash_bits,
     "dhash": _dhash_bits,
     "whash": _whash_bits,
