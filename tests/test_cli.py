@@ -124,7 +124,7 @@ def test_an_empty_folder_is_told_what_is_missing(tmp_path: Path):
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("Error: ")
     assert "ArtDL" in done.stderr
-    assert "NAME=PATH" in done.stderr
+    assert "--datasets ArtDL=PATH" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

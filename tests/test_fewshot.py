@@ -153,8 +153,8 @@ def test_too_few_classes_are_all_used_and_said():
         "no class has 11 images or more; the most in one class: 10"
     }
     assert splits.notices == (
-        "9-shot: classes with 9 images: 2 of 10; asked for: 4",
-        "11-shot: classes with 11 images: 0 of 10; asked for: 4",
+        "9-shot: 4 classes were asked for; 2 of 10 have 9 images",
+        "11-shot: 4 classes were asked for; 0 of 10 have 11 images",
     )
 
 

@@ -90,7 +90,8 @@ def test_ground_truth_stands_in_and_says_so(root):
     write(root, "2_ground_truth.json", TRUTH)
     listing = list_x(root)
     assert listing.labels == ("T1", "T2", None)
-    assert listing.label_source == "2_ground_truth.json (no labels.json, no class folders)"
+    assert listing.label_source == "2_ground_truth.json"
+    assert any("as there are no labels.json and no class folders" in notice for notice in listing.notices)
 
 
 def test_no_labels_at_all(root):

@@ -22,8 +22,9 @@ from overlens.records import Features, FloatRows
 from overlens.report.coordinates import coordinates_csv
 from overlens.report.figures import draw_projection, draw_transfer
 from overlens.report.gallery import draw_gallery
+from overlens.report.matrix import draw_overlap_matrix
 from overlens.report.plotly_page import projection_page
-from overlens.report.venn import draw_overlap_matrix, draw_venn
+from overlens.report.venn import draw_venn
 from overlens.report.views import (
     COLOURINGS,
     OverlapText,
@@ -202,12 +203,8 @@ def _write_projection(analysis: Analysis, group: tuple[Features, ...], result: P
     cross = CrossLayout(analysis.output)
     write_text(cross.coordinates(result.method), coordinates_csv(view))
     for colouring in COLOURINGS:
-        write_text(
-            cross.projection(result.method, colouring, "html"), projection_page(view, coloured_by=colouring)
-        )
-        write_bytes(
-            cross.projection(result.method, colouring, "png"), draw_projection(view, coloured_by=colouring)
-        )
+        write_text(cross.projection(result.method, colouring, "html"), projection_page(view, coloured_by=colouring))
+        write_bytes(cross.projection(result.method, colouring, "png"), draw_projection(view, coloured_by=colouring))
 
 
 def draw_transfers(analysis: Analysis, transfers: Sequence[Transfer]) -> None:

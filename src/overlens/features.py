@@ -7,6 +7,7 @@ are those of an undisturbed one.
 Shapes: n images listed, k of them kept, d dimensions, b bytes of a packed hash.
 """
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from overlens.progress import Stage
 from overlens.records import Failure, Listing
 from overlens.store import FeatureStore, FileStamp, stamp_file
 
+LOG = logging.getLogger(__name__)
 SHARD_IMAGES = 256
 DECODER_VERSION = "1"
 
@@ -102,6 +104,7 @@ def compute_features(
     tasks = plan_tasks(listing, stores, stamps)
     n_missing = sum(len(task.keys) for task in tasks)
     stage.advance(cached=len(stamps) - n_missing, failed=len(failed))
+    LOG.debug("%s: %d images to compute in %d shards", listing.dataset, n_missing, len(tasks))
     for outcome in engine.map(extractor, tasks):
         shard = outcome.unwrap()
         for store, record in ((stores.hashes, shard.hashes), (stores.embeddings, shard.embeddings)):

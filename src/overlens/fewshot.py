@@ -204,7 +204,7 @@ def _notices(classes: Classes, n_unlabelled: int, config: FewShotConfig) -> Iter
     for k in dict.fromkeys(config.k_shots):
         n_eligible = len(_eligible(classes, k))
         if n_eligible < config.n_classes:
-            yield f"{k}-shot: classes with {k} images: {n_eligible} of {len(classes)}; asked for: {config.n_classes}"
+            yield f"{k}-shot: {config.n_classes} classes were asked for; {n_eligible} of {len(classes)} have {k} images"
 
 
 def _require_known(strategies: Iterable[str]) -> None:

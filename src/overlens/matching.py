@@ -4,6 +4,7 @@ Pairs stream from the search through a spool on disk into the documented JSON li
 number. What stays is which images have a match, and the few most alike pairs for the galleries.
 """
 
+import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from overlens.search.hamming import find_hamming_pairs
 from overlens.search.tiles import count_comparisons
 from overlens.spool import MatchFlags, Order, PairSpool, write_pairs_json
 
+LOG = logging.getLogger(__name__)
 MOST_ALIKE: dict[str, Order] = {"cosine": "descending", "perceptual": "ascending"}
 EXAMPLES = 10
 
@@ -102,6 +104,7 @@ def _save(method: str, left: Features, right: Features, spool: PairSpool, root: 
         path = CrossLayout(root).duplicates(left.dataset, right.dataset, method)
     with replaced_text(path) as stream:
         write_pairs_json(stream, spool.sorted_blocks(), left.keys, left.keys if left is right else right.keys)
+    LOG.debug("%d pairs by %s in %s", spool.n_pairs, method, path)
     return PairSet(method, left.dataset, right.dataset, spool.n_pairs, spool.top(EXAMPLES), path)
 
 

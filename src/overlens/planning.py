@@ -87,8 +87,11 @@ def _next_percent(share: float) -> int:
 
 def _start_encoder(config: RunConfig, encoder: Encoder | None) -> LoadedEncoder:
     if encoder is None:
-        return load_encoder(config.encoder)
-    return wrap_encoder(encoder, batch_size=config.encoder.batch_size)
+        loaded = load_encoder(config.encoder)
+    else:
+        loaded = wrap_encoder(encoder, batch_size=config.encoder.batch_size)
+    LOG.debug("encoder: %s", loaded.info)
+    return loaded
 
 
 def tell(dataset: str, sentences: Sequence[str]) -> list[str]:

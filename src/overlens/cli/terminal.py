@@ -41,15 +41,25 @@ def run_with_progress(config: RunConfig, *, verbose: bool) -> "Analysis":
 def start_logging(verbose: bool) -> "Console":
     """Send the package's log to stderr, DEBUG and above if `verbose`, else warnings; return the console it uses."""
     from rich.console import Console
-    from rich.logging import RichHandler
 
-    console = Console(stderr=True, soft_wrap=True)
-    handler = RichHandler(console=console, show_time=verbose, show_path=False, show_level=verbose, markup=False)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
     logger = logging.getLogger("overlens")
-    logger.handlers = [handler]
+    logger.handlers = [_ConsoleHandler(console)]
+    logger.handlers[0].setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s" if verbose else "%(message)s"))
     logger.setLevel(logging.DEBUG if verbose else logging.WARNING)
     return console
+
+
+class _ConsoleHandler(logging.Handler):
+    """Writes log lines above a live bar, unwrapped and without markup."""
+
+    def __init__(self, console: "Console") -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        self._console.print(self.format(record), markup=False, soft_wrap=True)
 
 
 def summarise(analysis: "Analysis") -> dict[str, Any]:

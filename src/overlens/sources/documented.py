@@ -225,8 +225,8 @@ def _read_names(layout: InputLayout) -> tuple[list[str], tuple[str, ...]]:
 def _missing_dataset(layout: InputLayout) -> DatasetError:
     home = layout.images.parent.parent
     known = sorted(path.parent.name for path in home.glob(f"*/{layout.images.name}")) if home.is_dir() else []
-    there = f"{home} holds: {', '.join(known)}" if known else f"{home} holds no dataset"
+    there = f"{home} holds {', '.join(known)}: name one of these" if known else f"no dataset is in {home}"
     return DatasetError(
-        f"dataset {layout.dataset!r} is not at {layout.images}; {there}. "
-        f"Name one of these, set --root, or give a folder or manifest: {layout.dataset}=PATH"
+        f"dataset {layout.dataset!r} is not at {layout.images}; {there}, set --root to the folder that holds dataset/, "
+        f"or give any folder or manifest: --datasets {layout.dataset}=PATH"
     )

@@ -5,7 +5,7 @@ and a notice says how many were left out: everything downstream compares single 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from overlens.errors import DatasetError
@@ -68,7 +68,9 @@ def find_labels(images: Unlabelled, *, use_ground_truth: bool) -> Labels:
     labels = labels_from_folders(images.paths)
     if labels.source == CLASS_FOLDERS or not truth.is_file():
         return labels
-    return _labels_from_file(images, truth, f"{truth.name} (no {images.labels_file.name}, no class folders)")
+    found = _labels_from_file(images, truth, truth.name)
+    why = f"labels come from {truth.name}, as there are no {images.labels_file.name} and no class folders"
+    return replace(found, notices=(why, *found.notices))
 
 
 def labels_from_folders(paths: Sequence[str]) -> Labels:
