@@ -32,6 +32,9 @@ MIN_IMAGES = (
     5  # with four images t-SNE's perplexity would be 1: every point has one neighbour and the plane says nothing
 )
 FFT_FROM_IMAGES = 10_000  # openTSNE's own border; below it Barnes-Hut is faster (3,000 images: 9 s against 27 s)
+# Threads wait for one another at every step: below this they gain little, and lose much when other work needs the cores
+# (1,000 images on two busy cores: 5 s with one thread, 31 s with two; 3,000 on two idle ones: 18 s against 9 s).
+THREADS_FROM_IMAGES = 2_000
 PCA_TILE_ROWS = 4096
 NEIGHBOURS_PER_PERPLEXITY = 3  # van der Maaten, "Accelerating t-SNE using tree-based algorithms", JMLR 2014
 UMAP_MIN_DIST = 0.1
@@ -91,7 +94,7 @@ def project(
         rows: `(n, d)` float32 embedding rows; only the initialisation reads them, tile by tile.
         method: "tsne" or "umap".
         config: Perplexity, number of neighbours and seed.
-        n_threads: Cores that t-SNE may use, 0 for all; changes the time, not the result.
+        n_threads: Cores that t-SNE may use from 2,000 images on, 0 for all; changes the time, not the result.
 
     Returns:
         The projection, with a note for each value that was adjusted to the number of images; or `Skipped` for fewer
@@ -113,7 +116,7 @@ def project(
     distances = np.maximum(np.float32(0), np.float32(1) - graph.similarities[:, :n_neighbours])
     start = principal_start(rows, config.seed)
     if method == "tsne":
-        return _project_tsne(indices, distances, start, config, n_threads or -1)
+        return _project_tsne(indices, distances, start, config, (n_threads or -1) if n >= THREADS_FROM_IMAGES else 1)
     return _project_umap(indices, distances, start, config)
 
 

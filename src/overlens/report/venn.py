@@ -65,7 +65,7 @@ def draw_venn(overlap: "Overlap", text: OverlapText) -> bytes:
 
 def _label(region: Region, overlap: "Overlap", text: OverlapText) -> Label | None:
     if len(region.datasets) > 1:
-        if not region.area:
+        if not any(region.counts.values()):
             return None
         lines = tuple(shorten_end(f"{n:,} of {name}", MAX_TEXT, FONT_SIZE) for name, n in region.counts.items())
         return Label(region, lines, INK, is_name=False)
@@ -82,7 +82,9 @@ def _venn_notes(overlap: "Overlap", text: OverlapText, drawn: tuple[tuple[Region
     regions, circles = drawn
     notes = ["A circle's area is its number of images; a shared region's area is the smaller of its numbers."]
     if len(circles.radii) == 3:
-        notes[0] = notes[0].replace("smaller", "smallest")
+        notes[0] = (
+            "A circle's area is its number of images; a shared region's area is the smallest of its numbers above 0."
+        )
         notes.append("An image stands in exactly one region: that of all the datasets in which it has a match.")
     worst = worst_region(regions, circles)
     if worst is not None:
@@ -90,20 +92,8 @@ def _venn_notes(overlap: "Overlap", text: OverlapText, drawn: tuple[tuple[Region
         where = join_names(region.datasets) + (" alone" if len(region.datasets) < 3 else "")
         sizes = f"{where} has the area of {area:,.0f} images instead of {region.area:,.0f}"
         notes.append(f"Three circles cannot show all regions to scale: {sizes}.")
-    for region in regions:
-        if len(region.datasets) > 1 and not region.area and any(region.counts.values()):
-            notes.append(f"Not drawn, because one direction is empty: {_counts_in_words(region)}.")
     notes += [f"{name} holds no image." for name, size in overlap.sizes.items() if not size]
     return (*notes, *text.failures(overlap))
-
-
-def _counts_in_words(region: Region) -> str:
-    parts = [
-        f"{count_of(n, 'image')} of {name} with a match in {join_names([d for d in region.datasets if d != name])}"
-        for name, n in region.counts.items()
-        if n
-    ]
-    return join_names(parts)
 
 
 def _scale_into(circles: Circles, box: tuple[float, float, float, float]) -> Circles:

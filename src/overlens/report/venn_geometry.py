@@ -1,10 +1,11 @@
 """How large is each region of a Venn diagram, and where do the circles stand?
 
 An overlap has a number for each direction, an area has one. The rule: a circle's area is the size of its dataset; a
-shared region's area is the smallest of its directed counts, so no region is larger than the smallest dataset in it;
-what is left of a circle is drawn as that dataset's own. Two circles can always show this exactly. Three often cannot:
-the layout of matplotlib-venn, exact for pairs where a triangle allows, is then moved until the regions fit best, and
-what still does not fit is measured and said.
+shared region's area is the smallest of its directed counts that is not 0 (matching is not transitive, so of three
+datasets a region may be empty in one direction), made smaller where a circle could not hold all its regions; what is
+left of a circle is drawn as that dataset's own. So no region is larger than the smallest dataset in it. Two circles can
+always show this exactly. Three often cannot: the layout of matplotlib-venn, exact for pairs where a triangle allows, is
+then moved until the regions fit best, and what still does not fit is measured and said.
 
 Shapes: k circles, 1 to 3. Areas are images; lengths are square roots of images until the diagram is scaled.
 """
@@ -66,20 +67,21 @@ class Circles:
 def venn_regions(overlap: "Overlap") -> tuple[Region, ...]:
     """Return the regions of the datasets that hold images, single ones first; areas of a dataset sum to its size."""
     names = tuple(name for name, size in overlap.sizes.items() if size)
-    shared = [
-        _shared_region(overlap, group) for size in range(2, len(names) + 1) for group in combinations(names, size)
-    ]
+    groups = [group for size in range(2, len(names) + 1) for group in combinations(names, size)]
+    counts = {group: _directed_counts(overlap, group) for group in groups}
+    wanted = {group: min((n for n in counts[group].values() if n), default=0) for group in groups}
+    load = {name: sum(wanted[group] for group in groups if name in group) for name in names}
+    fits = {name: min(1.0, overlap.sizes[name] / load[name]) if load[name] else 1.0 for name in names}
+    shared = [Region(group, counts[group], wanted[group] * min(fits[name] for name in group)) for group in groups]
     own = []
     for name in names:
-        taken = sum(region.area for region in shared if name in region.datasets)
-        n_unmatched = overlap.regions[name].get(frozenset(), 0)
-        own.append(Region((name,), {name: n_unmatched}, overlap.sizes[name] - taken))
+        left = overlap.sizes[name] - sum(region.area for region in shared if name in region.datasets)
+        own.append(Region((name,), {name: overlap.regions[name].get(frozenset(), 0)}, max(0.0, left)))
     return (*own, *shared)
 
 
-def _shared_region(overlap: "Overlap", group: tuple[str, ...]) -> Region:
-    counts = {name: overlap.regions[name].get(frozenset(group) - {name}, 0) for name in group}
-    return Region(group, counts, min(counts.values()))
+def _directed_counts(overlap: "Overlap", group: tuple[str, ...]) -> dict[str, int]:
+    return {name: overlap.regions[name].get(frozenset(group) - {name}, 0) for name in group}
 
 
 def place_circles(regions: tuple[Region, ...]) -> Circles:

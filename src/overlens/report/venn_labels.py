@@ -122,7 +122,7 @@ class _Board:
         across = np.maximum(np.abs(xs - anchor[0]) - label.width / 2, 0)
         up = np.maximum(np.abs(ys - anchor[1]) - label.height / 2, 0)
         order = np.lexsort((columns, rows, np.round(np.hypot(across, up), 6)))
-        candidates = [Placed(label, float(xs[i]), float(ys[i]), anchor) for i in order[:: max(1, len(order) // 4000)]]
+        candidates = [Placed(label, float(xs[i]), float(ys[i]), anchor) for i in order[:: max(1, len(order) // 1000)]]
         for candidate in candidates:
             ends = candidate.line()
             if ends is not None and self.crossable[self._cells_of_line(*ends)].all():

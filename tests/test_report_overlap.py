@@ -1,0 +1,230 @@
+import io
+from collections.abc import Iterable
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from overlens.overlap import Overlap, measure_overlap
+from overlens.report.gallery import MAX_PAIRS, draw_gallery, thumbnail
+from overlens.report.style import DPI
+from overlens.report.venn import draw_overlap_matrix, draw_venn
+from overlens.report.venn_geometry import drawn_areas, place_circles, venn_regions, worst_region
+from overlens.report.venn_labels import STEP, Label, _cells_of_box, place_labels
+from overlens.report.views import OverlapText, PairCard
+
+TEXT = OverlapText("cosine similarity ≥ 0.9", "encoder offline (not CLIP)", {"a": 500})
+
+
+def overlap_of(sizes: dict[str, int], matches: dict[tuple[str, str], Iterable[int]]) -> Overlap:
+    """Overlap in which the images `matches[a, b]` of a have a match in b."""
+    across = {}
+    for a in sizes:
+        for b in sizes:
+            if a != b:
+                across[a, b] = np.isin(np.arange(sizes[a]), list(matches.get((a, b), ())))
+    n_pairs = {(a, b): int(max(across[a, b].sum(), across[b, a].sum())) for a, b in combinations(sizes, 2)}
+    within = {name: np.zeros(size, np.bool_) for name, size in sizes.items()}
+    return measure_overlap(
+        "cosine", within=within, across=across, pairs_within=dict.fromkeys(sizes, 0), pairs_across=n_pairs
+    )
+
+
+TWO = {
+    "some": overlap_of({"a": 45, "b": 50}, {("a", "b"): range(42), ("b", "a"): range(41)}),
+    "none": overlap_of({"a": 45, "b": 50}, {}),
+    "identical": overlap_of({"a": 100, "b": 100}, {("a", "b"): range(100), ("b", "a"): range(100)}),
+    "contained": overlap_of({"a": 4500, "b": 12}, {("a", "b"): range(12), ("b", "a"): range(12)}),
+    "one large": overlap_of({"a": 100_000, "b": 3}, {("a", "b"): range(1), ("b", "a"): range(1)}),
+}
+THREE = {
+    "chain": overlap_of(
+        {"a": 186, "b": 59, "c": 72},
+        {("a", "b"): range(12), ("b", "a"): range(13), ("a", "c"): range(10, 80), ("c", "a"): range(65)},
+    ),
+    "all": overlap_of(
+        dict.fromkeys("abc", 100), {pair: range(100) for pair in [*combinations("abc", 2), *combinations("cba", 2)]}
+    ),
+    "none": overlap_of({"a": 1000, "b": 600, "c": 800}, {}),
+    "two inside one": overlap_of(
+        {"a": 1000, "b": 60, "c": 80},
+        {("a", "b"): range(60), ("b", "a"): range(60), ("a", "c"): range(100, 180), ("c", "a"): range(80)},
+    ),
+    "one way only": overlap_of(
+        {"a": 90, "b": 60, "c": 80}, {("a", "b"): range(3), ("b", "c"): range(6), ("c", "a"): range(7)}
+    ),
+}
+SPECIAL = {
+    "empty dataset": overlap_of({"a": 100, "b": 0}, {}),
+    "all empty": overlap_of({"a": 0, "b": 0}, {}),
+    "one dataset": overlap_of({"a": 10}, {}),
+    "hostile names": overlap_of({"$x$ 受胎 🖼️ <b>": 9, "n" * 90: 8}, {}),
+}
+EVERY = {f"two, {k}": v for k, v in TWO.items()} | {f"three, {k}": v for k, v in THREE.items()} | SPECIAL
+
+
+@st.composite
+def overlaps(draw: st.DrawFn) -> Overlap:
+    sizes = {name: draw(st.integers(0, 40)) for name in "abc"[: draw(st.integers(1, 3))]}
+    matches = {
+        (a, b): range(draw(st.integers(0, 40)), draw(st.integers(0, 60))) for a in sizes for b in sizes if a != b
+    }
+    return overlap_of(sizes, matches)
+
+
+@settings(max_examples=40, deadline=None)
+@given(overlaps())
+def test_areas_are_never_negative_and_add_up_to_the_datasets(overlap):
+    regions = venn_regions(overlap)
+    assert all(region.area >= 0 for region in regions)
+    for name, size in overlap.sizes.items():
+        assert sum(region.area for region in regions if name in region.datasets) == pytest.approx(size)
+    for region in regions:
+        if len(region.datasets) > 1:
+            assert (region.area > 0) == any(region.counts.values())
+            assert region.area <= min((n for n in region.counts.values() if n), default=0)
+
+
+@pytest.mark.parametrize("overlap", TWO.values(), ids=TWO.keys())
+def test_two_circles_show_every_area(overlap):
+    regions = venn_regions(overlap)
+    circles = place_circles(regions)
+    assert np.pi * circles.radii**2 == pytest.approx(list(overlap.sizes.values()))
+    assert worst_region(regions, circles) is None
+
+
+@pytest.mark.parametrize("overlap", THREE.values(), ids=THREE.keys())
+def test_three_circles_have_the_size_of_their_datasets(overlap):
+    circles = place_circles(venn_regions(overlap))
+    assert np.isfinite(circles.centres).all()
+    assert np.pi * circles.radii**2 == pytest.approx(list(overlap.sizes.values()))
+
+
+def test_three_circles_fit_what_three_circles_can_show():
+    """Counts measured from circles that exist, whose own layout by pairs would be exact as well."""
+    sizes = dict.fromkeys("abc", 20_000)
+    ab, ac, bc, abc = range(3000), range(5000, 8000), range(10_000, 13_000), range(15_000, 17_200)
+    matches = {("a", "b"): [*ab, *abc], ("b", "a"): [*ab, *abc], ("a", "c"): [*ac, *abc], ("c", "a"): [*ac, *abc]}
+    matches |= {("b", "c"): [*bc, *abc], ("c", "b"): [*bc, *abc]}
+    regions = venn_regions(overlap_of(sizes, matches))
+    areas = drawn_areas(regions, place_circles(regions))
+    assert {region.area for region in regions if len(region.datasets) == 2} == {3000}
+    for region in regions:
+        assert areas[region.datasets] == pytest.approx(region.area, abs=600)
+
+
+def test_a_region_of_one_direction_is_drawn():
+    """All of c match a and b alike, while a and b match c alone."""
+    every = {("a", "c"): range(90), ("c", "a"): range(90), ("b", "c"): range(90), ("c", "b"): range(90)}
+    regions = venn_regions(overlap_of(dict.fromkeys("abc", 100), every))
+    shared = {region.datasets: region.area for region in regions if len(region.datasets) > 1}
+    assert shared["a", "c"] == shared["b", "c"] == shared["a", "b", "c"] == pytest.approx(100 / 3)
+
+
+def test_an_impossible_layout_is_said():
+    """a and b share nothing, and each holds all of c."""
+    overlap = overlap_of(
+        dict.fromkeys("abc", 100),
+        {("a", "c"): range(90), ("c", "a"): range(90), ("b", "c"): range(90), ("c", "b"): range(90)},
+    )
+    regions = venn_regions(overlap)
+    assert worst_region(regions, place_circles(regions)) is not None
+
+
+@pytest.mark.parametrize("overlap", EVERY.values(), ids=EVERY.keys())
+def test_every_overlap_is_drawn_and_repeats(overlap):
+    assert draw_venn(overlap, TEXT) == draw_venn(overlap, TEXT)
+
+
+DRAWN = {name: overlap for name, overlap in EVERY.items() if name.startswith("t")}
+
+
+@pytest.mark.parametrize("overlap", DRAWN.values(), ids=DRAWN.keys())
+def test_no_two_texts_overlap(overlap):
+    regions = venn_regions(overlap)
+    names = list(overlap.sizes)
+    circles = place_circles(regions)
+    low, high = circles.bounds()
+    scale = 4.5 / float((high - low).max())
+    inches = type(circles)((circles.centres - (low + high) / 2) * scale + [4.6, 2.7], circles.radii * scale)
+    labels = [Label(region, ("1,234 of something", "5 of other"), "#000000", is_name=False) for region in regions]
+    board = np.zeros((round(5.4 / STEP), round(9.3 / STEP)), int)
+    placed = place_labels(labels, names, inches, (9.3, 5.4))
+    for one in placed:
+        board[_cells_of_box(one)] += 1
+    assert len(placed) == len(labels)
+    assert board.max() == 1
+
+
+def test_a_fourth_dataset_needs_a_matrix():
+    overlap = overlap_of(dict.fromkeys("abcd", 5), {})
+    with pytest.raises(ValueError, match="at most 3 datasets, got 4: draw an overlap matrix"):
+        draw_venn(overlap, TEXT)
+
+
+def test_a_matrix_grows_with_its_datasets_and_repeats():
+    names = [f"dataset {i}" for i in range(7)]
+    small, large = (overlap_of(dict.fromkeys(names[:n], 30), {(names[0], names[1]): range(5)}) for n in (4, 7))
+    first, second = (Image.open(io.BytesIO(draw_overlap_matrix(one, TEXT))).size for one in (small, large))
+    assert second[0] > first[0] and second[1] > first[1]
+    assert draw_overlap_matrix(small, TEXT) == draw_overlap_matrix(small, TEXT)
+
+
+@pytest.mark.parametrize(
+    "overlap",
+    [SPECIAL["hostile names"], SPECIAL["empty dataset"], overlap_of({}, {})],
+    ids=["hostile", "empty", "none"],
+)
+def test_odd_matrices_are_drawn(overlap):
+    assert draw_overlap_matrix(overlap, TEXT).startswith(b"\x89PNG")
+
+
+def test_texts_name_failures_and_the_criterion():
+    text = OverlapText("phash, distance ≤ 5", attempted={"a": 47, "b": 50})
+    assert text.failures(TWO["some"]) == ("Images that could not be read and are not counted: 2 of a.",)
+    assert text.lines() == ("two images match at phash, distance ≤ 5",)
+    assert text.title(TWO["some"]) == "Images shared by a and b"
+
+
+def card(pixels: np.ndarray | None = None, name: str = "x.jpg") -> PairCard:
+    return PairCard(name, "a", "cat", pixels, name, "b", "dog", pixels, "cosine 0.987")
+
+
+def gallery(cards: list[PairCard], n_pairs: int) -> Image.Image:
+    png = draw_gallery(
+        cards, datasets=("a", "b"), n_pairs=n_pairs, criterion="cosine similarity ≥ 0.9", encoder="encoder x"
+    )
+    return Image.open(io.BytesIO(png)).convert("RGB")
+
+
+def test_no_pairs_are_a_small_picture_that_says_so():
+    assert gallery([], 0).size[1] < 2.5 * DPI
+
+
+def test_a_gallery_grows_by_rows_up_to_ten_pairs():
+    heights = [gallery([card()] * n, 99).size[1] for n in (2, 3, 4, MAX_PAIRS, MAX_PAIRS + 5)]
+    assert heights[0] < heights[1] == heights[2] < heights[3] == heights[4]
+
+
+def test_a_gallery_shows_the_pixels():
+    red = np.full((40, 60, 3), (200, 10, 20), np.uint8)
+    shown = np.asarray(gallery([card(red)], 1)).reshape(-1, 3)
+    n_red = (np.abs(shown.astype(int) - (200, 10, 20)).max(axis=1) < 3).sum()
+    assert n_red == pytest.approx(2 * (2.1 * DPI) * (1.4 * DPI), rel=0.03)
+
+
+@pytest.mark.parametrize("shape", [(1, 900, 3), (900, 1, 3), (1, 1, 3)])
+def test_extreme_shapes_and_names_are_drawn(shape):
+    cards = [card(np.zeros(shape, np.uint8), "$x$ 受胎 🖼️ \udcff" + "n" * 200), card(None)]
+    assert gallery(cards, 2).size[0] > 0
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"), [((400, 200, 3), (100, 50, 3)), ((30, 20, 3), (30, 20, 3)), ((1, 900, 3), (1, 100, 3))]
+)
+def test_thumbnails_keep_the_proportions_and_never_grow(shape, expected):
+    small = thumbnail(np.zeros(shape, np.uint8), 100)
+    assert small.shape == expected and small.dtype == np.uint8
