@@ -203,7 +203,7 @@ def _notices(classes: Classes, n_unlabelled: int, config: FewShotConfig) -> Iter
         yield f"images without a class, in no split: {n_unlabelled}"
     for k in dict.fromkeys(config.k_shots):
         n_eligible = len(_eligible(classes, k))
-        if n_eligible < config.n_classes:
+        if 0 < n_eligible < config.n_classes:
             yield f"{k}-shot: {config.n_classes} classes were asked for; {n_eligible} of {len(classes)} have {k} images"
 
 

@@ -30,7 +30,7 @@ def demo(folder: Path, verbose: bool) -> None:
         root=folder,
         encoder=EncoderConfig(model="offline"),
         use_ground_truth=True,
-        few_shot=FewShotConfig(n_classes=5),
+        few_shot=FewShotConfig(k_shots=(1, 5), n_classes=3),
         evaluate_cross_dataset=True,
     )
     analysis = run_with_progress(config, verbose=verbose)
@@ -59,6 +59,13 @@ def _print_recovery(lines: "list[Recovery]", others: dict[str, int]) -> None:
         add_row(table, line.edit, line.n_planted, *(line.n_found[method] for method in others))
     add_row(table, "found, but not planted", "", *others.values())
     print_table(table)
+    print_lines(
+        [
+            "A perceptual hash sees pixels: it finds resized and recompressed copies and misses mirrored ones.",
+            "An embedding sees subjects: it finds mirrored copies, and also pictures that are only alike.",
+            "",
+        ]
+    )
 
 
 def _what_to_open(folder: Path) -> list[str]:

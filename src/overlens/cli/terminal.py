@@ -133,7 +133,7 @@ def _overlap_table(analysis: "Analysis") -> "Table":
     table = new_table("Images with a match", "", *(_criterion(analysis, method) for method in analysis.matches))
     overlaps = [analysis.overlap(method) for method in analysis.matches]
     for name in analysis.datasets:
-        for other in analysis.datasets:
+        for other in sorted(analysis.datasets, key=lambda one: one != name):
             where = f"within {name}" if other == name else f"{name} in {other}"
             counts = [o.within[name] if other == name else o.contained[name][other] for o in overlaps]
             shares = [overlap.share(name, other) for overlap in overlaps]
@@ -146,7 +146,7 @@ def _criterion(analysis: "Analysis", method: str) -> str:
     config = analysis.config
     if method == "cosine":
         return f"cosine ≥ {config.pairs.min_similarity:g}"
-    return f"{config.hashing.hash_type} {config.hashing.hash_size} ≤ {config.pairs.max_distance_bits} bits"
+    return f"{config.hashing.hash_type} ≤ {config.pairs.max_distance_bits} of {config.hashing.n_bits} bits"
 
 
 def _model_line(analysis: "Analysis") -> str:
