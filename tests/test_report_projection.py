@@ -197,11 +197,11 @@ def test_hostile_names_stay_text(coloured_by):
 
 def test_hover_shows_name_label_and_dataset_in_full():
     long_name = "folder/" + "n" * 200 + ".jpg"
-    view = view_of(2, names=(long_name, "b & c"), labels=("cat", "dog"), datasets=("one", "two"))
+    view = view_of(2, names=(long_name, 'b & "c"'), labels=("cat", "dog"), datasets=("one", "two"))
     texts = {
         text for trace in figure_of(projection_page(view, coloured_by="dataset"))["data"] for text in trace["text"]
     }
-    assert "b &amp; c<br>label: dog<br>dataset: two" in texts
+    assert 'b &amp; "c"<br>label: dog<br>dataset: two' in texts
     assert any(text.replace("<br>", "").startswith(long_name) for text in texts)
 
 
@@ -225,6 +225,13 @@ def test_page_draws_every_point_once_and_names_every_class():
 )
 def test_page_says_what_it_shows(words):
     assert words in own_part(projection_page(view_of(), coloured_by="label"))
+
+
+def test_a_long_label_is_shortened_in_the_legend_of_the_page_but_not_its_count():
+    view = view_of(4, labels=("n" * 300,) * 4, datasets=("d" * 100,) * 4)
+    for coloured_by in ("dataset", "label"):
+        (trace,) = figure_of(projection_page(view, coloured_by=coloured_by))["data"]
+        assert trace["name"].endswith("… (4)") and len(trace["name"]) < 45
 
 
 def test_csv_keeps_names_and_reads_back():

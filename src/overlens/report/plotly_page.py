@@ -23,6 +23,7 @@ from overlens.report.views import ProjectionView
 WEBGL_FROM_IMAGES = 5_000  # up to here SVG is fluid, sharper, and works where WebGL is switched off
 MAX_LEGEND_LABELS = 100
 HOVER_LINE = 60
+MAX_LEGEND_CHARACTERS = 36
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -106,7 +107,7 @@ def _trace(view: ProjectionView, group: ColourGroup, legend_group: str) -> dict[
     return {
         "type": "scattergl" if len(view.names) > WEBGL_FROM_IMAGES else "scatter",
         "mode": "markers",
-        "name": _escape(group.text),
+        "name": _legend_text(group.text),
         "legendgroup": legend_group,
         "x": points[:, 0].tolist(),
         "y": points[:, 1].tolist(),
@@ -115,7 +116,7 @@ def _trace(view: ProjectionView, group: ColourGroup, legend_group: str) -> dict[
         "marker": {
             "color": group.colour,
             "symbol": markers if len(set(markers)) > 1 else markers[0],
-            "size": 4 if len(view.names) > WEBGL_FROM_IMAGES else 6,
+            "size": 4 if len(view.names) > WEBGL_FROM_IMAGES else 6 if len(view.names) > 500 else 9,
             "opacity": 0.75,
         },
     }
@@ -141,7 +142,7 @@ def _legend_entry(name: str, colour: str, symbol: str) -> dict[str, Any]:
 
 def _shape_entry(view: ProjectionView, dataset: str) -> dict[str, Any]:
     symbol = PLOTLY_MARKERS[dataset_marker(view, dataset)]
-    return _legend_entry(_escape(dataset), MUTED, symbol) | {"legend": "legend2"}
+    return _legend_entry(_legend_text(dataset), MUTED, symbol) | {"legend": "legend2"}
 
 
 def _draw_order(traces: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -192,8 +193,20 @@ def _layout(coloured_by: str) -> dict[str, Any]:
     }
 
 
+def _legend_text(text: str) -> str:
+    """Escape `text` for the legend, shortened but for its count: a long label would push the plot off the page."""
+    plain = clean_text(text)
+    words, separator, count = plain.rpartition(" (")
+    if not separator:
+        words, count = plain, ""
+    if len(words) > MAX_LEGEND_CHARACTERS:
+        words = words[: MAX_LEGEND_CHARACTERS - 1].rstrip() + "…"
+    return _escape(words + separator + count)
+
+
 def _escape(text: str) -> str:
-    return html.escape(clean_text(text), quote=True)
+    # Plotly would show &quot; as it stands; no text here becomes an attribute, where quotes would need escaping.
+    return html.escape(clean_text(text), quote=False)
 
 
 def _script_json(value: object) -> str:
