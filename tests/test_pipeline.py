@@ -267,3 +267,14 @@ def test_a_stale_export_of_other_images_is_removed(folders: dict[str, Path], tmp
     assert embeddings.exists()
     overlens.analyze({"one": folders["one"]}, method="perceptual", projections="none", max_images=5, **common)
     assert not embeddings.exists()
+
+
+def test_results_inside_a_dataset_are_not_its_images(folders: dict[str, Path], tmp_path: Path):
+    for path in sorted(folders["two"].rglob("*.png")):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    options = {"root": tmp_path, "method": "perceptual", "projections": "none"}
+    first = overlens.analyze({"two": tmp_path}, **options)
+    assert list(tmp_path.rglob("*_duplicate_examples_*.png"))
+    second = overlens.analyze({"two": tmp_path}, **options)
+    assert second.datasets["two"].keys == first.datasets["two"].keys
+    assert any("results of earlier runs" in notice for notice in second.notices)

@@ -167,3 +167,12 @@ class CrossLayout:
     def transfer(self, source: str, target: str, suffix: str) -> Path:
         """Generalization from `source` to `target`; `suffix` is json or png."""
         return self.folder / f"cross_dataset_{source}_{target}.{suffix}"
+
+
+def is_result(path: Path, root: Path) -> bool:
+    """Whether `path` is a place where results below `root` are written: what a run made is not its input."""
+    try:
+        parts = path.absolute().relative_to((root / "dataset").absolute()).parts
+    except ValueError:
+        return False
+    return parts[:1] == ("cross",) or (parts[1:2] == ("analysis",) and parts[0].endswith("-data"))

@@ -8,12 +8,13 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from overlens.config import RunConfig
 from overlens.encoders.base import Encoder, LoadedEncoder, load_encoder, wrap_encoder
 from overlens.errors import ConfigError, DatasetError
 from overlens.hashes import check_hash_size
-from overlens.layout import AnalysisLayout
+from overlens.layout import AnalysisLayout, is_result
 from overlens.records import Failure, Features, Listing, ModelInfo
 from overlens.sources import Published, list_images, load_published
 
@@ -43,6 +44,7 @@ def plan_images(config: RunConfig, encoder: Encoder | None = None) -> ImagePlan:
     if config.needs_hashes:
         check_hash_size(config.hashing.hash_type, config.hashing.hash_size)
     listings = [list_images(spec, config.root, use_ground_truth=config.use_ground_truth) for spec in config.datasets]
+    listings = [_without_results(listing, config.output_root) for listing in listings]
     listings = [_first_images(listing, config.max_images) for listing in listings]
     if config.few_shot:
         _require_labels({listing.dataset: listing.labels for listing in listings})
@@ -99,6 +101,21 @@ def tell(dataset: str, sentences: Sequence[str]) -> list[str]:
     for sentence in sentences:
         LOG.warning("%s: %s", dataset, sentence)
     return [f"{dataset}: {sentence}" for sentence in sentences]
+
+
+def _without_results(listing: Listing, root: Path) -> Listing:
+    """Leave out pictures that earlier runs wrote, where a dataset's folder holds the output too."""
+    kept = [row for row, path in enumerate(listing.paths) if not is_result(path, root)]
+    n_results = len(listing.keys) - len(kept)
+    if not n_results:
+        return listing
+    return replace(
+        listing,
+        keys=tuple(listing.keys[row] for row in kept),
+        paths=tuple(listing.paths[row] for row in kept),
+        labels=tuple(listing.labels[row] for row in kept),
+        notices=(*listing.notices, f"pictures left out, as they are results of earlier runs: {n_results}"),
+    )
 
 
 def _first_images(listing: Listing, n: int | None) -> Listing:
