@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from overlens.overlap import Overlap, measure_overlap
-from overlens.report.gallery import MAX_PAIRS, draw_gallery, thumbnail
+from overlens.report.gallery import draw_gallery
 from overlens.report.style import DPI
 from overlens.report.venn import draw_overlap_matrix, draw_venn
 from overlens.report.venn_geometry import drawn_areas, place_circles, venn_regions, worst_region
@@ -204,9 +204,9 @@ def test_no_pairs_are_a_small_picture_that_says_so():
     assert gallery([], 0).size[1] < 2.5 * DPI
 
 
-def test_a_gallery_grows_by_rows_up_to_ten_pairs():
-    heights = [gallery([card()] * n, 99).size[1] for n in (2, 3, 4, MAX_PAIRS, MAX_PAIRS + 5)]
-    assert heights[0] < heights[1] == heights[2] < heights[3] == heights[4]
+def test_a_gallery_grows_by_rows_of_two_pairs():
+    heights = [gallery([card()] * n, 99).size[1] for n in (2, 3, 4, 10)]
+    assert heights[0] < heights[1] == heights[2] < heights[3]
 
 
 def test_a_gallery_shows_the_pixels():
@@ -220,11 +220,3 @@ def test_a_gallery_shows_the_pixels():
 def test_extreme_shapes_and_names_are_drawn(shape):
     cards = [card(np.zeros(shape, np.uint8), "$x$ 受胎 🖼️ \udcff" + "n" * 200), card(None)]
     assert gallery(cards, 2).size[0] > 0
-
-
-@pytest.mark.parametrize(
-    ("shape", "expected"), [((400, 200, 3), (100, 50, 3)), ((30, 20, 3), (30, 20, 3)), ((1, 900, 3), (1, 100, 3))]
-)
-def test_thumbnails_keep_the_proportions_and_never_grow(shape, expected):
-    small = thumbnail(np.zeros(shape, np.uint8), 100)
-    assert small.shape == expected and small.dtype == np.uint8

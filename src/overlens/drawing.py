@@ -215,7 +215,6 @@ def draw_transfers(analysis: Analysis, transfers: Sequence[Transfer]) -> None:
         rows = tuple(
             TransferRow(one.name, one.n_source, one.n_target, one.centroid_similarity, one.mean_similarity)
             for one in transfer.classes
-            if one.centroid_similarity is not None
         )
         view = TransferView(
             source.dataset,

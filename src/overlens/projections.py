@@ -133,7 +133,7 @@ def principal_start(rows: FloatRows, seed: int) -> NDArray[np.float64]:
     Returns:
         `(n, 2)` float64.
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
+    from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1):  # the order of additions in BLAS depends on its number of threads
         components = _principal_components(rows)

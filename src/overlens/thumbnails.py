@@ -40,17 +40,24 @@ class Thumbnails:
         kept = self.folder / f"{digest}.png"
         try:
             if not kept.exists():
-                write_bytes(kept, _render(decode_rgb(path.read_bytes())))
+                write_bytes(kept, _as_png(thumbnail(decode_rgb(path.read_bytes()), THUMBNAIL_PX)))
             return decode_rgb(kept.read_bytes())
         except OSError as error:
             raise DecodeError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _render(pixels: NDArray[np.uint8]) -> bytes:
+def thumbnail(pixels: NDArray[np.uint8], max_px: int) -> NDArray[np.uint8]:
+    """Return `(h, w, 3)` uint8 pixels, made smaller so that neither side is longer than `max_px`; never larger."""
     from PIL import Image
 
     image = Image.fromarray(pixels)
-    image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.LANCZOS)
+    image.thumbnail((max_px, max_px), Image.Resampling.LANCZOS)
+    return np.asarray(image, np.uint8)
+
+
+def _as_png(pixels: NDArray[np.uint8]) -> bytes:
+    from PIL import Image
+
     stream = io.BytesIO()
-    image.save(stream, "PNG")
+    Image.fromarray(pixels).save(stream, "PNG")
     return stream.getvalue()

@@ -26,11 +26,11 @@ from overlens.report.style import (
     shorten_middle,
 )
 from overlens.report.views import PairCard, count_of
+from overlens.thumbnails import thumbnail
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MAX_PAIRS = 10
 WIDTH = 10.0
 FRAME, FRAME_GAP, PAIR_GAP = 2.1, 0.12, 0.5
 HEAD, CAPTION, ROW_GAP = 0.28, 0.46, 0.26
@@ -39,12 +39,12 @@ HEAD, CAPTION, ROW_GAP = 0.28, 0.46, 0.26
 def draw_gallery(
     pairs: Sequence[PairCard], *, datasets: tuple[str, str], n_pairs: int, criterion: str, encoder: str = ""
 ) -> bytes:
-    """Draw the first ten of `pairs`, which come most alike first.
+    """Draw the given pairs, which come most alike first.
 
     Args:
-        pairs: The pairs to show; more than ten are left out, and the picture says how many there are.
+        pairs: The pairs to show.
         datasets: Dataset of the left and of the right images; twice the same for pairs within one.
-        n_pairs: Number of all pairs that were found.
+        n_pairs: Number of all pairs that were found; the picture says how many of them it shows.
         criterion: When two images match, in words: "cosine similarity ≥ 0.9".
         encoder: The encoder in words, or "" where none took part.
 
@@ -54,34 +54,24 @@ def draw_gallery(
     first, second = datasets
     where = f"within {first}" if first == second else f"between {first} and {second}"
     about = " · ".join(part for part in (f"two images match at {criterion}", encoder) if part)
-    shown = pairs[:MAX_PAIRS]
-    if not shown:
+    if not pairs:
         message = f"No pairs at {criterion}." if not n_pairs else f"{count_of(n_pairs, 'pair')}, none to show."
         return note_sheet(f"Alike images {where}", (about,), message)
-    title = f"Alike images {where}: {_how_many(len(shown), n_pairs)}"
-    n_columns = min(2, len(shown))
-    n_rows = -(-len(shown) // 2)
+    title = f"Alike images {where}: {_how_many(len(pairs), n_pairs)}"
+    n_columns = min(2, len(pairs))
+    n_rows = -(-len(pairs) // 2)
     cell_width, cell_height = 2 * FRAME + FRAME_GAP, HEAD + FRAME + CAPTION
     width = WIDTH if n_columns == 2 else 7.0
-    sheet = new_sheet(width, n_rows * cell_height + (n_rows - 1) * ROW_GAP, title, (about,), _notes(shown))
+    sheet = new_sheet(width, n_rows * cell_height + (n_rows - 1) * ROW_GAP, title, (about,), _notes(pairs))
     axes = sheet.axes(*sheet.box)
     axes.set_axis_off()
     indent = (sheet.box[2] - n_columns * cell_width - (n_columns - 1) * PAIR_GAP) / 2
-    for place, pair in enumerate(shown):
+    for place, pair in enumerate(pairs):
         row, column = divmod(place, 2)
         top = sheet.box[3] - row * (cell_height + ROW_GAP)
         _draw_pair(axes, pair, place + 1, (indent + column * (cell_width + PAIR_GAP), top))
     axes.set(xlim=(0, sheet.box[2]), ylim=(0, sheet.box[3]), aspect="auto")  # imshow has set its own
     return sheet.png()
-
-
-def thumbnail(pixels: NDArray[np.uint8], max_px: int) -> NDArray[np.uint8]:
-    """Return `(h, w, 3)` uint8 pixels, made smaller so that neither side is longer than `max_px`; never larger."""
-    from PIL import Image
-
-    image = Image.fromarray(pixels)
-    image.thumbnail((max_px, max_px), Image.Resampling.LANCZOS)
-    return np.asarray(image, np.uint8)
 
 
 def _notes(pairs: Sequence[PairCard]) -> tuple[str, ...]:

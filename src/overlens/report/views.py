@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from overlens.projections import METHOD_NAMES
 from overlens.records import FloatRows, ModelInfo
 
 if TYPE_CHECKING:
     from overlens.overlap import Overlap
 
 COLOURINGS = ("dataset", "label")
-PROJECTION_NAMES = {"tsne": "t-SNE", "umap": "UMAP"}
 
 
 def describe_encoder(model: ModelInfo | None) -> str:
     """Name the encoder as titles do; one that is not CLIP says so."""
     if model is None:
         return "unknown encoder"
-    return f"encoder {model.name}" + ("" if model.is_clip else " (not CLIP)")
+    return f"encoder {model.name}" + ("" if model.is_clip is not False else " (not CLIP)")
 
 
 def join_names(names: tuple[str, ...] | list[str]) -> str:
@@ -78,7 +78,7 @@ class ProjectionView:
 
     def title(self, coloured_by: str) -> str:
         """Say what is drawn: method, datasets and colouring."""
-        method = PROJECTION_NAMES.get(self.method, self.method)
+        method = METHOD_NAMES[self.method]
         return f"{method} of {join_names(self.dataset_names or ('no dataset',))}, coloured by {coloured_by}"
 
     def subtitle(self) -> str:
