@@ -90,7 +90,7 @@ def _venn_notes(overlap: "Overlap", text: OverlapText, drawn: tuple[tuple[Region
     if worst is not None:
         region, area = worst
         where = join_names(region.datasets) + (" alone" if len(region.datasets) < 3 else "")
-        sizes = f"{where} has the area of {area:,.0f} images instead of {region.area:,.0f}"
+        sizes = f"the region of {where} has the area of {count_of(round(area), 'image')} instead of {region.area:,.0f}"
         notes.append(f"Three circles cannot show all regions to scale: {sizes}.")
     notes += [f"{name} holds no image." for name, size in overlap.sizes.items() if not size]
     return (*notes, *text.failures(overlap))
