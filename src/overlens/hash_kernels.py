@@ -2,8 +2,8 @@
 
 Each loop repeats the arithmetic of the library it stands for, operation by operation, so that the results are the same
 to the last bit; the plain counterparts are in `hash_reference`. Everything is serial and releases the GIL: threads
-belong to the caller. Importing this module loads numba, so its users import it inside their functions. Compiled code is
-cached on disk: only the first use on a machine pays for compilation (a few seconds).
+belong to the caller. Importing this module loads numba, so its users import it inside their functions. Only the
+first use on a machine pays for compilation (a few seconds), see `compiled`.
 
 Shapes: h rows, w columns, n rows of the result, k taps of the filter, s × s blocks of the hash, S = s·B pixels a side.
 """
@@ -11,8 +11,10 @@ Shapes: h rows, w columns, n rows of the result, k taps of the filter, s × s bl
 import math
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numpy.typing import NDArray
+
+from overlens.compiled import compiled
 
 # Pillow's filter weights are integers with this many bits behind the point: 32 less 8 of the pixel and 2 for overshoot.
 _PRECISION_BITS = 32 - 8 - 2
@@ -28,7 +30,7 @@ _PIXELS = types.Array(types.uint8, 3, "C", readonly=True)
 _PLANE = types.Array(types.uint8, 2, "C", readonly=True)
 
 
-@njit(types.uint8[:, ::1](_PIXELS), nogil=True, cache=True)
+@compiled(types.uint8[:, ::1](_PIXELS))
 def grey_from_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the `(h, w)` luma of `(h, w, 3)` pixels as Pillow's mode L: ITU-R 601 in 16-bit integers, rounded."""
     height, width = pixels.shape[0], pixels.shape[1]
@@ -43,7 +45,7 @@ def grey_from_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return grey
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _lanczos(x: float) -> float:
     if not -_LANCZOS_SUPPORT <= x < _LANCZOS_SUPPORT:
         return 0.0
@@ -53,7 +55,7 @@ def _lanczos(x: float) -> float:
     return math.sin(wide) / wide * (math.sin(narrow) / narrow)
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def lanczos_weights(n_in: int, n_out: int) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
     """Return for each of `n_out` results where its taps start, how many there are, and their integer weights.
 
@@ -80,7 +82,7 @@ def lanczos_weights(n_in: int, n_out: int) -> tuple[NDArray[np.int32], NDArray[n
     return starts, counts, weights
 
 
-@njit(types.uint8[:, ::1](_PLANE, types.int32[::1], types.int32[::1], types.int32[:, ::1]), nogil=True, cache=True)
+@compiled(types.uint8[:, ::1](_PLANE, types.int32[::1], types.int32[::1], types.int32[:, ::1]))
 def resize_rows(
     plane: NDArray[np.uint8], starts: NDArray[np.int32], counts: NDArray[np.int32], weights: NDArray[np.int32]
 ) -> NDArray[np.uint8]:
@@ -110,7 +112,7 @@ def resize_rows(
     return resized
 
 
-@njit(types.uint8[:, ::1](_PLANE, types.int32[::1], types.int32[::1], types.int32[:, ::1]), nogil=True, cache=True)
+@compiled(types.uint8[:, ::1](_PLANE, types.int32[::1], types.int32[::1], types.int32[:, ::1]))
 def resize_columns(
     plane: NDArray[np.uint8], starts: NDArray[np.int32], counts: NDArray[np.int32], weights: NDArray[np.int32]
 ) -> NDArray[np.uint8]:
@@ -128,7 +130,7 @@ def resize_columns(
     return resized
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def sum_blocks(plane: NDArray[np.uint8], n_side: int) -> NDArray[np.int64]:
     """Return the `(s, s)` sums of the equal square blocks of an `(S, S)` plane."""
     block = plane.shape[0] // n_side
@@ -142,7 +144,7 @@ def sum_blocks(plane: NDArray[np.uint8], n_side: int) -> NDArray[np.int64]:
     return sums
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def low_haar_band(plane: NDArray[np.uint8], n_side: int) -> NDArray[np.float64]:
     """Return the `(s, s)` approximation of an `(S, S)` plane without its mean, with the rounding of PyWavelets.
 
@@ -170,7 +172,7 @@ def low_haar_band(plane: NDArray[np.uint8], n_side: int) -> NDArray[np.float64]:
     return low
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _load_block(plane: NDArray[np.uint8], row: int, column: int, block: NDArray[np.float64]) -> None:
     size = block.shape[0]
     for y in range(size):
@@ -178,7 +180,7 @@ def _load_block(plane: NDArray[np.uint8], row: int, column: int, block: NDArray[
             block[y, x] = plane[row * size + y, column * size + x] / 255.0
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _analyse(values: NDArray[np.float64]) -> None:
     """Transform a square in place, down to one approximation at [0, 0]; coefficients stay at their strided places."""
     size, step = values.shape[0], 1
@@ -197,7 +199,7 @@ def _analyse(values: NDArray[np.float64]) -> None:
         step *= 2
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _synthesise(values: NDArray[np.float64]) -> None:
     """Undo `_analyse` in place."""
     size = values.shape[0]

@@ -1,14 +1,15 @@
 """The inner loops of pair search, compiled: fixed-order dot products, bit counts, running nearest rows.
 
 Everything here is serial and releases the GIL; matrix products stay in numpy, whose BLAS owns the cores. Importing
-this module loads numba, so its users import it inside their functions. Compiled code is cached on disk: only the first
-use on a machine pays for compilation (a few seconds).
+this module loads numba, so its users import it inside their functions. Only the first
+use on a machine pays for compilation (a few seconds), see `compiled`.
 
 Shapes: r rows of a left tile, c rows of a right tile, d dimensions, w 64-bit words of a hash, m pairs, k neighbours.
 """
 
 import numpy as np
-from numba import njit
+
+from overlens.compiled import compiled
 
 _LANES = 32
 _ONES = np.uint64(0x5555555555555555)
@@ -17,7 +18,7 @@ _FOURS = np.uint64(0x0F0F0F0F0F0F0F0F)
 _BYTES = np.uint64(0x0101010101010101)
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def dot64(left, right, lanes):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201  (numba infers the types)
     """Return the float64 dot product of two float32 rows, summed in 32 lanes that are joined by halves.
 
@@ -40,7 +41,7 @@ def dot64(left, right, lanes):  # type: ignore[no-untyped-def]  # noqa: ANN001, 
     return lanes[0]
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def score_pairs(left, right, left_rows, right_rows):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Return the `(m,)` float32 scores of the named pairs: `dot64` of the stored rows, rounded once."""
     scores = np.empty(left_rows.shape[0], np.float32)
@@ -50,7 +51,7 @@ def score_pairs(left, right, left_rows, right_rows):  # type: ignore[no-untyped-
     return scores
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def update_nearest(tile, sides, offsets, floors, slack, nearest):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Merge one tile of approximate scores into the running nearest rows, in place.
 
@@ -81,7 +82,7 @@ def update_nearest(tile, sides, offsets, floors, slack, nearest):  # type: ignor
             floor = max(np.float64(similarities[i, last]), floors[i]) - slack
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _count_bits(x):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     # The usual parallel bit count; LLVM knows the pattern and uses vector bit counts where the processor has them.
     x = x - ((x >> np.uint64(1)) & _ONES)
@@ -90,7 +91,7 @@ def _count_bits(x):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     return (x * _BYTES) >> np.uint64(56)
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _measure_row(words, columns, distances):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     # Distance in all words but the last, which the caller adds: a hash of one word then needs no scratch pass. Word by
     # word over contiguous columns, because that is the loop that vectorises at any width.
@@ -101,7 +102,7 @@ def _measure_row(words, columns, distances):  # type: ignore[no-untyped-def]  # 
             distances[j] += _count_bits(word ^ columns[w, j])
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def count_close(words, columns, max_distance, is_diagonal):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Return for each of `(r, w)` words how many of the `(w, c)` columns are within `max_distance`, `(r,)` int64."""
     counts = np.zeros(words.shape[0], np.int64)
@@ -118,7 +119,7 @@ def count_close(words, columns, max_distance, is_diagonal):  # type: ignore[no-u
     return counts
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def write_close(words, columns, max_distance, is_diagonal, rows, n_pairs):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Return `(left, right, distances)`, int32 columns of the `n_pairs` pairs that `count_close` found at `rows`."""
     left = np.empty(n_pairs, np.int32)
@@ -138,12 +139,12 @@ def write_close(words, columns, max_distance, is_diagonal, rows, n_pairs):  # ty
     return left, right, bits
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _band_value(words, band):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     return (words[band >> 2] >> np.uint64(16 * (band & 3))) & np.uint64(0xFFFF)
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def count_candidates(words, starts, masks):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Return how many pairs the band index proposes for `(r, w)` words, repeated ones included."""
     n_candidates = 0
@@ -155,7 +156,7 @@ def count_candidates(words, starts, masks):  # type: ignore[no-untyped-def]  # n
     return n_candidates
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _is_repeated(left, right, band, radius):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     # Whether an earlier band has proposed this pair already.
     for earlier in range(band):
@@ -164,7 +165,7 @@ def _is_repeated(left, right, band, radius):  # type: ignore[no-untyped-def]  # 
     return False
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def visit_banded(rows, words, index, limits, is_diagonal, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Count the close pairs of each of `rows`, `(rows,)` int64, and write as many of them as `out` has room for.
 
