@@ -15,17 +15,17 @@ LOG = logging.getLogger(__name__)
 Function = Callable[..., Any]
 
 
-def compiled(*signature: object) -> Callable[[Function], Any]:
+def compiled(signature: Any = None) -> Callable[[Function], Any]:  # noqa: ANN401 - what numba takes
     """Return a decorator that compiles a function, at once for a given signature and else when it is first called."""
 
     def decorate(function: Function) -> Function:
         try:
-            kernel: Function = njit(*signature, nogil=True, cache=True)(function)
+            kernel: Function = njit(signature, nogil=True, cache=True)(function)
         except RuntimeError as error:
             if "cannot cache" not in str(error):
                 raise
             LOG.debug("%s is compiled for this process only: %s", function.__name__, error)
-            kernel = njit(*signature, nogil=True)(function)
+            kernel = njit(signature, nogil=True)(function)
         return kernel
 
     return decorate
