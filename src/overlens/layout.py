@@ -89,6 +89,11 @@ class AnalysisLayout:
         return self.folder / "hashes.json"
 
     @property
+    def description(self) -> Path:
+        """What the exports of this dataset hold, written last."""
+        return self.folder / "features.json"
+
+    @property
     def failures(self) -> Path:
         """Images that could not be used, with the reason."""
         return self.folder / "failures.csv"
