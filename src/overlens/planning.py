@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from overlens.config import RunConfig
-from overlens.encoders.base import Encoder, LoadedEncoder, load_encoder, wrap_encoder
+from overlens.encoders import Encoder, LoadedEncoder, load_encoder, wrap_encoder
 from overlens.errors import ConfigError, DatasetError
 from overlens.hashes import check_hash_size
 from overlens.layout import AnalysisLayout, is_result
