@@ -5,7 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from overlens.cli.models import models
-from overlens.encoders import base
+from overlens.encoders import ENCODERS
 from overlens.errors import ConfigError, ModelError
 
 
@@ -24,7 +24,7 @@ def empty_cache(monkeypatch, tmp_path):
 
 def test_list_shows_every_name_and_whether_it_is_here():
     lines = {line.split("  ")[0]: line for line in run("list").splitlines()}
-    assert set(base.ENCODERS.names()) <= set(lines)
+    assert set(ENCODERS.names()) <= set(lines)
     assert lines["ViT-L/14"].split()[-1] == "no"
     assert "768" in lines["ViT-L/14"]
     assert lines["offline"].endswith("yes")
@@ -42,7 +42,7 @@ def test_list_sees_cached_weights(tmp_path):
 
 
 def test_list_shows_plug_ins(monkeypatch):
-    monkeypatch.setattr(base.ENCODERS, "_loaders", {**base.ENCODERS._loaders, "mine": object})
+    monkeypatch.setattr(ENCODERS, "_loaders", {**ENCODERS._loaders, "mine": object})
     assert any(line.startswith("mine ") and "plug-in" in line for line in run("list").splitlines())
 
 

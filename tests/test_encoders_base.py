@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import asdict, replace
 from importlib.metadata import EntryPoint, EntryPoints
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 
 from overlens import registry
 from overlens.config import EncoderConfig
-from overlens.encoders import Encoder, load_encoder, resolve_model, wrap_encoder
+from overlens.encoders import Encoder, Resolved, load_encoder, resolve_model, wrap_encoder
 from overlens.errors import ConfigError, ModelError
 from overlens.records import ModelInfo
+from overlens.store import FeatureStore
+from overlens.testing import FakeEncoder
 
 
 class Average:
@@ -33,8 +36,25 @@ class Neighbourly(Average):
         return np.full((len(batch), 3), len(batch), np.float32) + batch.mean(axis=(1, 2))
 
 
+NO_INFO = ModelInfo("average", "here", "", "", "fp32", 3, "none", False)
+
+
 def make_average(config: EncoderConfig) -> Average:
     return Average()
+
+
+def make_resolved(config: EncoderConfig) -> Resolved:
+    return Resolved(replace(NO_INFO, revision="7"), Average)
+
+
+def store_folder(tmp_path, loaded):
+    return FeatureStore.open(tmp_path, "embedding", loaded.fingerprint).folder
+
+
+def average(**attributes: object) -> Average:
+    encoder = Average()
+    vars(encoder).update(attributes)
+    return encoder
 
 
 def pictures(n: int, value: int = 10) -> np.ndarray:
@@ -109,7 +129,7 @@ def test_an_encoder_that_gives_something_else_is_stopped(output):
 
 @pytest.mark.parametrize(
     "attributes",
-    [{"name": 3}, {"dim": 0}, {"dim": "3"}, {"encode": None}],
+    [{"name": 3}, {"dim": 0}, {"dim": "3"}, {"encode": None}, {"version": 2}, {"info": {"revision": "2"}}],
     ids=str,
 )
 def test_an_object_that_is_no_encoder_is_refused(attributes):
@@ -140,12 +160,67 @@ def test_the_fingerprint_changes_with_everything_that_changes_values():
     assert all(fingerprint(**{name: "other"}) != whole for name in base)
 
 
-def test_an_installed_package_can_bring_an_encoder(monkeypatch):
-    point = EntryPoint("mine", f"{__name__}:make_average", "overlens.encoders")
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"version": "2024-05"},
+        {"info": replace(NO_INFO, revision="3")},
+        {"info": replace(NO_INFO, weights_sha256="ab")},
+        {"info": NO_INFO, "version": "2024-05"},
+    ],
+    ids=["version", "revision", "digest", "info and version"],
+)
+def test_an_encoder_that_names_its_weights_is_stored_under_them(tmp_path, caplog, attributes):
+    first, second = wrap_encoder(average(**attributes)), wrap_encoder(average(**attributes))
+    assert store_folder(tmp_path, first) == store_folder(tmp_path, second)
+    assert (first.notices, caplog.messages) == ((), [])
+
+
+def test_another_version_is_another_encoder():
+    old, new = wrap_encoder(average(version="1")), wrap_encoder(average(version="2"))
+    assert old.fingerprint != new.fingerprint
+    assert (old.info.revision, new.info.revision) == ("1", "2")
+    assert wrap_encoder(FakeEncoder(4)).fingerprint["revision"] != wrap_encoder(FakeEncoder(8)).fingerprint["revision"]
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [{}, {"version": ""}, {"version": "  "}, {"version": None}, {"info": NO_INFO}],
+    ids=["nothing", "empty", "blank", "None", "an info that names no weights"],
+)
+def test_rows_of_an_encoder_without_a_version_are_never_used_again(tmp_path, caplog, attributes):
+    encoder = average(**attributes)
+    first, again, other = wrap_encoder(encoder), wrap_encoder(encoder), wrap_encoder(average(**attributes))
+    assert len({store_folder(tmp_path, loaded) for loaded in (first, again, other)}) == 3
+    assert wrap_encoder(first).fingerprint == first.fingerprint
+    notice = "encoder 'average' has no version, so its embeddings are computed anew in every run"
+    assert first.notices == (notice,)
+    assert caplog.messages == [notice] * 3
+
+
+def test_what_is_told_of_an_encoder_without_a_version_is_the_same_every_time():
+    first, second = wrap_encoder(average()), wrap_encoder(average())
+    assert first.info == second.info
+    assert first.token not in str(asdict(first.info))
+
+
+def install(monkeypatch, factory: str) -> None:
+    point = EntryPoint("mine", f"{__name__}:{factory}", "overlens.encoders")
     monkeypatch.setattr(registry, "entry_points", lambda group: EntryPoints([point]).select(group=group))
+
+
+def test_an_installed_package_can_bring_an_encoder(monkeypatch):
+    install(monkeypatch, "make_average")
     assert resolve_model(EncoderConfig(model="mine")).name == "average"
     rows, _ = load_encoder(EncoderConfig(model="mine", batch_size=2)).encode(pictures(3))
     assert rows.shape == (3, 3)
+
+
+def test_an_installed_package_can_tell_what_its_encoder_is(monkeypatch):
+    install(monkeypatch, "make_resolved")
+    loaded = load_encoder(EncoderConfig(model="mine"))
+    assert loaded.info == resolve_model(EncoderConfig(model="mine")) == replace(NO_INFO, revision="7")
+    assert loaded.notices == ()
 
 
 def test_an_unknown_name_lists_the_known_ones():

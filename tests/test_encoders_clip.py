@@ -11,7 +11,8 @@ from PIL import Image
 
 from overlens.config import EncoderConfig
 from overlens.encoders import LoadedEncoder, load_encoder, resolve_model
-from overlens.encoders.clip import CLIP_TOWERS, find_onnx
+from overlens.encoders.clip import CLIP_TOWERS
+from overlens.encoders.modelfiles import find_onnx
 from overlens.encoders.preprocess import CLIP_PREPROCESSING
 from overlens.encoders.runtime import LANE, cpu_has_bf16
 from overlens.encoders.weights import digest_file, find_cached

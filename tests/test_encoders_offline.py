@@ -97,6 +97,10 @@ def test_the_model_is_told_to_the_bit():
     assert "whole picture to 224 x 224 px" in info.preprocessing
 
 
+def test_the_number_of_threads_is_no_part_of_the_fingerprint():
+    assert offline(n_threads=1).fingerprint == offline(n_threads=2, batch_size=3).fingerprint
+
+
 def test_weights_do_not_go_with_the_offline_encoder():
     with pytest.raises(ConfigError, match="which brings its own"):
         resolve_model(EncoderConfig(model="offline", weights=Path("x.onnx")))

@@ -63,12 +63,34 @@ def test_the_processor_is_asked():
     assert runtime.cpu_has_bf16() == ("BF16" in capabilities)
 
 
-def test_a_tower_takes_its_one_shape_only():
+def mean_colour(n_threads: int) -> runtime.Tower:
+    openvino = runtime.import_openvino()
     from openvino import opset13 as ops
 
     pixels = ops.parameter([2, 4, 4, 3], np.uint8)
     mean = ops.reduce_mean(ops.convert(pixels, "f32"), np.array([1, 2]))
-    tower = runtime.Tower(runtime.import_openvino().Model([mean], [pixels]), "fp32", 1)
+    return runtime.Tower(openvino.Model([mean], [pixels]), "fp32", n_threads)
+
+
+@pytest.mark.parametrize("n_threads", [0, 1, 2])
+def test_a_tower_uses_the_cores_it_may(monkeypatch, n_threads):
+    asked = []
+    core = type(runtime.import_openvino().Core())
+    compile_model = core.compile_model
+
+    def watched(self, model, device, options):
+        asked.append(options.get("INFERENCE_NUM_THREADS"))
+        return compile_model(self, model, device, options)
+
+    monkeypatch.setattr(core, "compile_model", watched)
+    compiled = mean_colour(n_threads)._compiled
+    assert asked == [str(n_threads) if n_threads else None]
+    if n_threads:
+        assert int(compiled.get_property("INFERENCE_NUM_THREADS")) == min(n_threads, os.cpu_count())
+
+
+def test_a_tower_takes_its_one_shape_only():
+    tower = mean_colour(1)
     batch = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3), dtype=np.uint8)
     np.testing.assert_allclose(tower.run(batch), batch.mean(axis=(1, 2)), rtol=1e-6)
     with pytest.raises(ValueError, match=r"the network takes uint8 of shape"):

@@ -197,6 +197,24 @@ def test_a_broken_folder_is_told_in_one_line(tmp_path, name, content, message):
 
 
 @torch_test
+def test_torch_uses_the_cores_it_may_and_gives_the_same(tmp_path):
+    import torch
+
+    save(tmp_path, "clip vision")
+    before = torch.get_num_threads()
+    try:
+        whole = load_encoder(EncoderConfig(model=str(tmp_path), precision="fp32"))
+        assert torch.get_num_threads() == before
+        rows, _ = whole.encode(pictures(9))
+        single = load_encoder(EncoderConfig(model=str(tmp_path), precision="fp32", n_threads=1))
+        assert torch.get_num_threads() == (before if torch.cuda.is_available() else 1)
+        assert single.fingerprint == whole.fingerprint
+        np.testing.assert_allclose(single.encode(pictures(9))[0], rows, atol=1e-6)
+    finally:
+        torch.set_num_threads(before)
+
+
+@torch_test
 def test_code_from_a_repository_is_never_run(tmp_path):
     save(tmp_path, "dinov2")
     config = json.loads((tmp_path / "config.json").read_text())

@@ -23,6 +23,7 @@ class FakeEncoder:
     def __init__(self, cells: int = 8) -> None:
         self.cells = cells
         self.dim = 3 * cells * cells
+        self.version = f"colours of {cells} x {cells} cells"
         self.n_encoded = 0
 
     def encode(self, batch: NDArray[np.uint8], /) -> NDArray[np.float32]:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from overlens.config import PRECISIONS, EncoderConfig
+
 if TYPE_CHECKING:
     from overlens.records import ModelInfo
 
@@ -44,12 +46,11 @@ def fetch(name: str) -> None:
     "--precision",
     default="auto",
     show_default=True,
-    type=click.Choice(["auto", "fp32", "bf16"]),
+    type=click.Choice(PRECISIONS),
     help="Precision of the test encode; auto takes bf16 where the processor has it.",
 )
 def verify(name: str, weights: Path | None, precision: str) -> None:
     """Check the digest of encoder NAME (or the model at path NAME) and encode test pictures with it."""
-    from overlens.config import EncoderConfig
     from overlens.encoders.catalogue import try_encoder
 
     check = try_encoder(EncoderConfig(model=name, weights=weights, precision=precision))
@@ -58,7 +59,6 @@ def verify(name: str, weights: Path | None, precision: str) -> None:
 
 
 def _resolve(name: str, weights: Path | None, precision: str) -> "ModelInfo":
-    from overlens.config import EncoderConfig
     from overlens.encoders import resolve_model
 
     return resolve_model(EncoderConfig(model=name, weights=weights, precision=precision))

@@ -1,31 +1,29 @@
-"""Which encoder a name means, and the one way in which every encoder is used.
+"""The one way in which every encoder is used.
 
 An encoder is any object with `name`, `dim` and `encode`; everything else (preparation, fixed batch shape, rows of
 length 1, the mask of unusable rows, the fingerprint) is done here, the same for all of them.
 
-A name resolves first and starts later: resolving finds and checks the weights, so that a run without them stops before
-the first image. There is never a substitute for the model that was named.
+Stored rows are used again only for an encoder that names its weights. One that does not gets a token of its own each
+time it is wrapped: its rows are computed anew in every run, which costs time and can never mix two models.
 
 Shapes: b images, s pixels along each side of the input, d dimensions.
 """
 
+import logging
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from overlens.config import EncoderConfig
 from overlens.encoders.preprocess import Pixels, Preprocessing
-from overlens.errors import ConfigError, ModelError
+from overlens.errors import ModelError
 from overlens.records import FloatRows, ModelInfo
-from overlens.registry import Registry
 
-HUB_PREFIX = "hf:"
-CLIP_NAMES = ("ViT-B/32", "ViT-B/16", "ViT-L/14")
+LOG = logging.getLogger(__name__)
 
 
 @runtime_checkable
@@ -33,7 +31,10 @@ class Encoder(Protocol):
     """What an encoder must have; a bring-your-own object needs no more than this.
 
     It may also have:
-        info: A `ModelInfo`; without it the name, type, `version` and `dim` of the object identify it.
+        version: Any text that names its weights, such as a date or a digest; to be changed whenever the same picture
+            gets other values. Stored embeddings are found again under it, and without it (or `info`) never.
+        info: A `ModelInfo` with a `revision` or `weights_sha256`, in place of `version`; it also names the model in
+            every report.
         prepare: `(h, w, 3)` uint8 to `(s, s, 3)` uint8, called in several threads; without it the whole picture is
             squashed to `size` x `size` pixels (attribute `size`, or 224).
         lane: The number of images `encode` is always given; without it that is the batch size of the run.
@@ -60,12 +61,6 @@ class Resolved:
     start: Callable[[], Encoder]
 
 
-Factory = Callable[[EncoderConfig], Resolved | Encoder]
-
-# Third parties add a function from `EncoderConfig` to an encoder under the entry-point group "overlens.encoders".
-ENCODERS: Registry[Factory] = Registry("encoder", "overlens.encoders")
-
-
 @dataclass(frozen=True, slots=True)
 class LoadedEncoder:
     """An encoder at work.
@@ -76,6 +71,7 @@ class LoadedEncoder:
         batch_size: How many images to hand over at once; it does not change any value.
         prepare: `(h, w, 3)` uint8 to `(s, s, 3)` uint8; safe to call in several threads.
         lane: Number of images that `encoder.encode` is always given, filled up with black ones.
+        token: Stands in the fingerprint of an encoder that does not name its weights, random; "" for all others.
     """
 
     encoder: Encoder
@@ -83,6 +79,7 @@ class LoadedEncoder:
     batch_size: int
     prepare: Callable[[Pixels], Pixels]
     lane: int
+    token: str = ""
     _busy: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @property
@@ -94,7 +91,7 @@ class LoadedEncoder:
     def fingerprint(self) -> Mapping[str, str]:
         """Everything that changes the values of a row, apart from the image."""
         info = self.info
-        return {
+        facts = {
             "name": info.name,
             "source": info.source,
             "revision": info.revision,
@@ -103,6 +100,14 @@ class LoadedEncoder:
             "dim": str(info.dim),
             "preprocessing": info.preprocessing,
         }
+        return {**facts, "token": self.token} if self.token else facts
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Sentences about the encoder that the user should read."""
+        if not self.token:
+            return ()
+        return (f"encoder {self.info.name!r} has no version, so its embeddings are computed anew in every run",)
 
     def encode(self, batch: Pixels) -> tuple[FloatRows, NDArray[np.bool_]]:
         """Encode prepared images; the row of an image does not depend on the others.
@@ -142,88 +147,39 @@ class LoadedEncoder:
         return rows[: len(part)].astype(np.float32)
 
 
-def load_encoder(config: EncoderConfig) -> LoadedEncoder:
-    """Find, check and start the encoder that `config` names.
-
-    Raises:
-        ConfigError: The name is unknown, or the options do not go together.
-        ModelError: The weights cannot be had or are not what they should be.
-        MissingExtraError: The encoder needs an extra that is not installed.
-    """
-    return wrap_encoder(_resolve(config).start(), batch_size=config.batch_size)
-
-
-def resolve_model(config: EncoderConfig) -> ModelInfo:
-    """Find and check the weights that `config` names, without starting the encoder; raises as `load_encoder` does."""
-    return _resolve(config).info
-
-
-def wrap_encoder(encoder: Encoder, *, batch_size: int = 32) -> LoadedEncoder:
+def wrap_encoder(encoder: Encoder, *, batch_size: int = 32, info: ModelInfo | None = None) -> LoadedEncoder:
     """Make any encoder ready for use; an encoder that is ready is returned as it is.
 
+    Args:
+        encoder: The object that does the work.
+        batch_size: How many images to hand over at once.
+        info: What it is, where that is known from elsewhere; else the object's own `info`, or what can be seen of it.
+
     Raises:
-        TypeError: The object lacks `name`, `dim` or `encode`.
+        TypeError: The object lacks `name`, `dim` or `encode`, or its `info` or `version` is of another kind.
     """
     if isinstance(encoder, LoadedEncoder):
         return encoder
+    _require_encoder(encoder)
+    prepare = getattr(encoder, "prepare", None) or _squash(int(getattr(encoder, "size", 224)))
+    info = info or _info_of(encoder, prepare)
+    lane = int(getattr(encoder, "lane", batch_size))
+    token = "" if info.revision or info.weights_sha256 else uuid.uuid4().hex
+    loaded = LoadedEncoder(encoder, info, batch_size, prepare, lane, token)
+    for sentence in loaded.notices:
+        LOG.warning("%s", sentence)
+    return loaded
+
+
+def _require_encoder(encoder: object) -> None:
     if not isinstance(encoder, Encoder) or not callable(encoder.encode):
         raise TypeError(f"an encoder needs name, dim and encode(batch); {type(encoder).__name__} lacks some of these")
     if not isinstance(encoder.name, str) or not isinstance(encoder.dim, int | np.integer) or encoder.dim < 1:
         raise TypeError(f"an encoder's name must be text and its dim at least 1, got {encoder.name!r}, {encoder.dim!r}")
-    prepare = getattr(encoder, "prepare", None) or _squash(int(getattr(encoder, "size", 224)))
-    info = getattr(encoder, "info", None) or _info_of(encoder, prepare)
-    return LoadedEncoder(encoder, info, batch_size, prepare, int(getattr(encoder, "lane", batch_size)))
-
-
-def _resolve(config: EncoderConfig) -> Resolved:
-    found = _factory(config)(config)
-    if isinstance(found, Resolved):
-        return found
-    loaded = wrap_encoder(found, batch_size=config.batch_size)
-    return Resolved(loaded.info, lambda: loaded.encoder)
-
-
-def _factory(config: EncoderConfig) -> Factory:
-    if config.model in ENCODERS:
-        return ENCODERS.load(config.model)
-    if config.model.startswith(HUB_PREFIX):
-        return _transformers()
-    if Path(config.model).expanduser().exists():
-        return _local()
-    known = ", ".join([*ENCODERS.names(), f"{HUB_PREFIX}ORG/NAME"])
-    raise ConfigError(
-        f"unknown encoder {config.model!r}; "
-        f"allowed are {known}, or the path of an ONNX file or a model folder that exists"
-    )
-
-
-def _clip() -> Factory:
-    from overlens.encoders.clip import resolve_clip
-
-    return resolve_clip
-
-
-def _local() -> Factory:
-    from overlens.encoders.clip import resolve_local
-
-    return resolve_local
-
-
-def _offline() -> Factory:
-    from overlens.encoders.offline import resolve_offline
-
-    return resolve_offline
-
-
-def _transformers() -> Factory:
-    from overlens.encoders.transformers import resolve_transformers
-
-    return resolve_transformers
-
-
-for _name in CLIP_NAMES:
-    ENCODERS.register(_name, _clip)
-ENCODERS.register("offline", _offline)
+    for name, kind in (("version", str), ("info", ModelInfo)):
+        value = getattr(encoder, name, None)
+        if value is not None and not isinstance(value, kind):
+            raise TypeError(f"an encoder's {name} must be of type {kind.__name__}, got {value!r}")
 
 
 def _squash(size: int) -> Preprocessing:
@@ -231,11 +187,15 @@ def _squash(size: int) -> Preprocessing:
 
 
 def _info_of(encoder: Encoder, prepare: object) -> ModelInfo:
+    version = (getattr(encoder, "version", None) or "").strip()
+    info: ModelInfo | None = getattr(encoder, "info", None)
+    if info is not None:
+        return info if info.revision or info.weights_sha256 else replace(info, revision=version)
     kind = type(encoder)
     return ModelInfo(
         name=encoder.name,
         source=f"Python object {kind.__module__}.{kind.__qualname__}",
-        revision=str(getattr(encoder, "version", "")),
+        revision=version,
         weights_sha256="",
         precision="unknown",
         dim=int(encoder.dim),

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from overlens.config import EncoderConfig
-from overlens.encoders.base import CLIP_NAMES, ENCODERS, HUB_PREFIX, load_encoder
+from overlens.encoders.choice import ENCODERS, load_encoder
+from overlens.encoders.clip import CLIP_TOWERS
+from overlens.encoders.offline import DIM, PACKAGE, find_weights
+from overlens.encoders.transformers import HUB_PREFIX
+from overlens.encoders.weights import find_cached
 from overlens.errors import ModelError
 from overlens.records import ModelInfo
 
@@ -62,7 +66,7 @@ def try_encoder(config: EncoderConfig) -> TestEncode:
 
 
 def _describe(name: str) -> CatalogueRow:
-    if name in CLIP_NAMES:
+    if name in CLIP_TOWERS:
         return _describe_clip(name)
     if name == "offline":
         return _describe_offline(name)
@@ -70,17 +74,12 @@ def _describe(name: str) -> CatalogueRow:
 
 
 def _describe_clip(name: str) -> CatalogueRow:
-    from overlens.encoders.clip import CLIP_TOWERS
-    from overlens.encoders.weights import find_cached
-
     tower = CLIP_TOWERS[name]
     present = "yes" if find_cached(tower.file) else "no"
     return CatalogueRow(name, "CLIP, ONNX", str(tower.dim), f"model hub: {tower.file.repo}", present)
 
 
 def _describe_offline(name: str) -> CatalogueRow:
-    from overlens.encoders.offline import DIM, PACKAGE, find_weights
-
     try:
         find_weights()
         present = "yes"

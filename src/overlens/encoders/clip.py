@@ -6,27 +6,26 @@ of the compiled graph. Preparation equals OpenAI's, so vectors compare with publ
 Shapes: b images, s pixels along each side of the input, d dimensions.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from overlens.config import EncoderConfig
 from overlens.encoders.base import Resolved
-from overlens.encoders.preprocess import CLIP_PREPROCESSING, Pixels, Preprocessing, from_processor_config
+from overlens.encoders.modelfiles import digest_onnx, find_onnx, find_preprocessing
+from overlens.encoders.preprocess import CLIP_PREPROCESSING, Pixels, Preprocessing
 from overlens.encoders.runtime import LANE, Graph, Tower, import_openvino, resolve_precision
-from overlens.encoders.weights import WAYS_OUT, HubFile, Weights, digest_files, obtain_file
+from overlens.encoders.transformers import resolve_folder
+from overlens.encoders.weights import HubFile, Weights, obtain_file
 from overlens.errors import ConfigError, ModelError
 from overlens.records import ModelInfo
 
 INPUT = "pixel_values"
 OUTPUTS = ("image_embeds", "pooler_output")
-ONNX_NAMES = ("onnx/vision_model.onnx", "vision_model.onnx", "model.onnx")
 VISION_FILE = "onnx/vision_model.onnx"
 
 
@@ -81,23 +80,6 @@ def resolve_local(config: EncoderConfig) -> Resolved:
     return _resolve_path(Path(config.model).expanduser(), config)
 
 
-def find_onnx(path: Path) -> Path | None:
-    """The ONNX file that `path` is or holds; None for a folder of transformers; ModelError if it is neither."""
-    if not path.exists():
-        raise ModelError(f"there is no file or folder {path}; {WAYS_OUT}")
-    if path.is_file():
-        _require_onnx_name(path)
-        return path
-    for name in ONNX_NAMES:
-        if (path / name).is_file():
-            return path / name
-    if (path / "config.json").is_file():
-        return None
-    raise ModelError(
-        f"the folder {path} holds no model; allowed are {', '.join(ONNX_NAMES)}, or config.json with safetensors"
-    )
-
-
 class OnnxEncoder:
     """An image tower from an ONNX file."""
 
@@ -139,11 +121,9 @@ def read_tower(path: Path) -> tuple[Graph, TowerShape]:
 def _resolve_path(path: Path, config: EncoderConfig) -> Resolved:
     onnx = find_onnx(path)
     if onnx is None:
-        from overlens.encoders.transformers import resolve_folder
-
         return resolve_folder(path, config, source=f"local folder {path}", revision="")
-    weights = Weights(onnx, f"local file {onnx}", "", digest_files([onnx, *_external_data(onnx)]))
-    return _resolve_onnx(weights, _local_preprocessing(onnx), config)
+    weights = Weights(onnx, f"local file {onnx}", "", digest_onnx(onnx))
+    return _resolve_onnx(weights, find_preprocessing(onnx), config)
 
 
 def _resolve_onnx(weights: Weights, preprocessing: Preprocessing, config: EncoderConfig) -> Resolved:
@@ -167,43 +147,6 @@ def _resolve_onnx(weights: Weights, preprocessing: Preprocessing, config: Encode
         is_clip=shape.output == "image_embeds",
     )
     return Resolved(info, partial(OnnxEncoder, info, weights.path, preprocessing, config.n_threads))
-
-
-def _require_onnx_name(path: Path) -> None:
-    if path.suffix in {".pt", ".pth", ".bin", ".ckpt", ".safetensors"}:
-        raise ModelError(
-            f"{path} is a PyTorch file; allowed are an ONNX image tower, or a folder with config.json and safetensors"
-        )
-    if path.suffix != ".onnx":
-        raise ModelError(f"{path} does not end in .onnx; allowed are an ONNX image tower, or a model folder")
-
-
-def _external_data(onnx: Path) -> list[Path]:
-    """Files beside the ONNX file that hold its large tensors, by the names that exporters give them."""
-    names = (f"{onnx.name}_data", f"{onnx.name}.data")
-    return [onnx.with_name(name) for name in names if onnx.with_name(name).is_file()]
-
-
-def _local_preprocessing(onnx: Path) -> Preprocessing:
-    """Settings beside the file or one folder up; without them, CLIP's."""
-    for folder in (onnx.parent, onnx.parent.parent):
-        path = folder / "preprocessor_config.json"
-        if path.is_file():
-            return from_processor_config(read_json(path), str(path))
-        if onnx.parent.name != "onnx":
-            break
-    return CLIP_PREPROCESSING
-
-
-def read_json(path: Path) -> Mapping[str, Any]:
-    """Read a file that holds one JSON object; ModelError if it does not."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read as JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise ModelError(f"{path} holds {type(values).__name__}; allowed is one JSON object")
-    return values
 
 
 def _fix_input(model: Graph, path: Path) -> tuple[int, int]:

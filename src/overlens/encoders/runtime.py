@@ -80,7 +80,7 @@ class Tower:
         options = {
             "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
             "PERFORMANCE_HINT": "LATENCY",
-            **({"INFERENCE_NUM_THREADS": str(n_threads)} if n_threads else {}),
+            **({"INFERENCE_NUM_THREADS": str(n_threads)} if n_threads > 0 else {}),
         }
         self._compiled = import_openvino().Core().compile_model(model, "CPU", options)
         self._shape = tuple(self._compiled.input(0).shape)

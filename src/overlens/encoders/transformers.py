@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overlens.config import EncoderConfig
-from overlens.encoders.base import HUB_PREFIX, Resolved
-from overlens.encoders.clip import read_json
+from overlens.encoders.base import Resolved
+from overlens.encoders.modelfiles import read_json
 from overlens.encoders.preprocess import Pixels, Preprocessing, from_processor_config
 from overlens.encoders.runtime import LANE, resolve_precision
 from overlens.encoders.weights import digest_file, digest_files, obtain_folder, tensor_files
@@ -34,6 +34,7 @@ Tensor = Any
 Module = Any
 Output = Any
 
+HUB_PREFIX = "hf:"
 CUDA_LANE = 32
 
 # Towers that stand inside a model of pictures and texts: loading the tower alone spares the text half.
@@ -108,7 +109,14 @@ class TransformersEncoder:
 
 
 class TorchTower:
-    """A model of torch on its device, in its precision."""
+    """A model of torch on its device, in its precision.
+
+    Args:
+        model: The image tower.
+        preprocessing: How pixels become its input.
+        config: Its precision, and its `n_threads`: torch has one pool of threads for the whole process, so a number
+            above 0 holds for all that uses torch in it, also afterwards. On CUDA the pool is left alone.
+    """
 
     def __init__(self, model: Module, preprocessing: Preprocessing, config: EncoderConfig) -> None:
         import torch
@@ -119,8 +127,8 @@ class TorchTower:
         self.lane = CUDA_LANE if on_cuda else LANE
         self.precision = _cuda_precision(config.precision) if on_cuda else resolve_precision(config.precision)
         self._dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
-        if config.n_threads and not on_cuda:
-            torch.set_num_threads(config.n_threads)  # torch has one pool for the whole process
+        if config.n_threads > 0 and not on_cuda:
+            torch.set_num_threads(config.n_threads)
         self._model = model.to(self.device, self._dtype).eval()
         self._mean = torch.tensor(preprocessing.mean, device=self.device)
         self._deviation = torch.tensor(preprocessing.deviation, device=self.device)
