@@ -43,9 +43,10 @@ def test_leftovers_of_a_killed_run_are_removed(tmp_path: Path):
 
 def test_a_second_run_in_the_same_folder_is_refused(tmp_path: Path):
     pytest.importorskip("fcntl", reason="file locks need fcntl")
-    with sole_writer(tmp_path), pytest.raises(StoreError, match="another run is writing"), sole_writer(tmp_path):
+    mark = tmp_path / "x" / ".lock"
+    with sole_writer(mark), pytest.raises(StoreError, match="another run is writing"), sole_writer(mark):
         pass
-    with sole_writer(tmp_path):
+    with sole_writer(mark):
         pass
 
 
@@ -53,3 +54,28 @@ def test_json_refuses_what_json_cannot_hold(tmp_path: Path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "x.json", {"share": float("nan")})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_system_refuses_is_said_with_the_way_out(tmp_path: Path):
+    (tmp_path / "file").write_text("in the way")
+    for writing in (replaced_text, new_folder, sole_writer):
+        with (
+            pytest.raises(StoreError, match=r"cannot write .*x: (Not a directory|File exists); .*--output PATH"),
+            writing(tmp_path / "file" / "x"),
+        ):
+            pass
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path):
+    resource = pytest.importorskip("resource", reason="limits of file sizes are POSIX")
+    path = tmp_path / "result.txt"
+    path.write_text("old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(StoreError, match="File too large"), replaced_text(path) as stream:
+            stream.write("x" * 100_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]

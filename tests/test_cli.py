@@ -99,12 +99,12 @@ def test_the_documented_script_is_the_command():
         (["compute", "--method", "cosin"], "'cosine', 'perceptual', 'both'"),
         (["compute", "--hash-size", "x"], "not a valid integer"),
         (["compute", "--hash-threshold", "-3"], "--hash-threshold -3 is too small; allowed is 0 or more"),
-        (["compute", "--cosine-threshold", "90"], "--cosine-threshold 90.0 is out of range"),
+        (["compute", "--cosine-threshold", "90"], "--cosine-threshold 90 is out of range"),
         (["compute", "--max-failures", "many"], "write it as 5% or 0.05"),
         (["compute", "--max-failures", "150%"], "0% to 100%"),
         (["compute", "--datasets", "a/b"], "holds a slash"),
         (["compute", "--dataset", "a"], "--datasets"),
-        (["compute", "--engine", "ray2"], "known: local"),
+        (["compute", "--engine", "ray2"], "'local'"),
         (["compte"], "No such command"),
     ],
     ids=lambda value: " ".join(value[1:]) if isinstance(value, list) else "",
@@ -150,9 +150,9 @@ def test_json_on_stdout_progress_on_stderr(pictures: Path, tmp_path: Path):
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
     assert summary["methods"]["perceptual"]["contained"]["one"]["two"] >= 4
-    assert summary["computed"] == {"one": 8, "two": 8}
+    assert summary["read"] == {"one": 8, "two": 8}
     assert "Features of one: 8 of 8 images" in done.stderr
-    assert json.loads(run(*perceptual(pictures, "--json"), cwd=tmp_path).stdout)["computed"] == {"one": 0, "two": 0}
+    assert json.loads(run(*perceptual(pictures, "--json"), cwd=tmp_path).stdout)["read"] == {"one": 0, "two": 0}
 
 
 def test_the_summary_counts_both_directions(pictures: Path, tmp_path: Path):

@@ -51,7 +51,14 @@ def test_no_options_give_the_default_run():
         ({"max_images": 0}, "--max-images 0 is too small"),
         ({"max_failures": 1.2}, "0% to 100%"),
         ({"workers": -2}, "--workers -2 is too small"),
-        ({"tsne_perplexity": 0.5}, "--tsne-perplexity 0.5 is too small"),
+        ({"tsne_perplexity": 0.5}, "--tsne-perplexity 0.5 cannot work"),
+        ({"tsne_perplexity": float("inf")}, "--tsne-perplexity inf cannot work"),
+        ({"cosine_threshold": "0.9"}, "--cosine-threshold is '0.9'; it must be a number"),
+        ({"hash_threshold": 2.5}, "--hash-threshold is 2.5; it must be a whole number"),
+        ({"workers": True}, "--workers is True; it must be a whole number"),
+        ({"datasets": ("x", "X")}, "'x' and 'X' differ only in case"),
+        ({"datasets": (3,)}, "dataset 3 is no text"),
+        ({"datasets": ("x",), "evaluate_cross_dataset": True}, "needs two datasets or more"),
         ({"umap_neighbors": 1}, "--umap-neighbors 1 is too small"),
         ({"generate_few_shot": True, "k_shots": (0,)}, "--k-shots 0 is too small"),
         ({"generate_few_shot": True, "n_classes": 0}, "--n-classes 0 is too small"),
@@ -95,3 +102,11 @@ def test_features_are_computed_only_where_something_needs_them(options: dict, em
 
 def test_seeds_count_up_from_the_first():
     assert list(FewShotConfig(n_seeds=3, seed=5).seeds) == [5, 6, 7]
+
+
+def test_one_k_need_not_be_a_list():
+    assert config_from_options({"generate_few_shot": True, "k_shots": 5}).few_shot == FewShotConfig((5,))
+
+
+def test_workers_bound_the_encoder_too():
+    assert config_from_options({"workers": 3}).encoder.n_threads == 3

@@ -1,5 +1,6 @@
 """Each file is read and decoded once, ever; what cannot be used is a reason, never a row."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -14,7 +15,6 @@ from overlens.features import SHARD_IMAGES, KnownImages, Stores, compute_feature
 from overlens.progress import Progress
 from overlens.records import Listing
 from overlens.sources import list_images
-from overlens.store import FileStamp
 from overlens.testing import FakeEncoder, encode_picture, make_picture, write_pictures
 
 HASHING = HashConfig()
@@ -44,7 +44,7 @@ def test_a_second_run_reads_no_image(images: Path, tmp_path: Path, monkeypatch: 
     first = extract(images, tmp_path / "store")
     monkeypatch.setattr("overlens.extract._read", lambda *_: pytest.fail("an image was read"))
     second = extract(images, tmp_path / "store")
-    assert (first.n_computed, second.n_computed) == (20, 0)
+    assert (first.n_read, second.n_read) == (20, 0)
     assert np.array_equal(first.hash_rows(), second.hash_rows())
     assert np.array_equal(*(np.concatenate(list(known.embedding_blocks())) for known in (first, second)))
 
@@ -55,15 +55,38 @@ def test_an_added_image_is_the_only_one_read(images: Path, tmp_path: Path, monke
     opened = []
     original = Path.open
     monkeypatch.setattr(Path, "open", lambda path, *args, **kw: opened.append(path) or original(path, *args, **kw))
-    assert extract(images, tmp_path / "store").n_computed == 1
+    assert extract(images, tmp_path / "store").n_read == 1
     assert [path.name for path in opened if path.suffix == ".png"] == ["0020.png"]
+
+
+def test_touched_files_are_read_once_and_not_decoded(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    first = extract(images, tmp_path / "store")
+    for path in images.rglob("*.png"):
+        path.touch()
+    monkeypatch.setattr("overlens.extract.decode_rgb", lambda data: pytest.fail("an image was decoded"))
+    touched = extract(images, tmp_path / "store")
+    again = extract(images, tmp_path / "store")
+    assert (touched.n_read, again.n_read) == (20, 0)
+    assert np.array_equal(first.hash_rows(), again.hash_rows())
+
+
+def test_another_folder_with_the_same_names_sizes_and_times_is_another_dataset(tmp_path: Path):
+    for name, seed in (("p", 1), ("q", 2)):
+        path = tmp_path / name / "x.bmp"
+        path.parent.mkdir()
+        path.write_bytes(encode_picture(make_picture(seed), "BMP"))
+        os.utime(path, ns=(10**18, 10**18))
+    first, second = (extract(tmp_path / name, tmp_path / "store") for name in "pq")
+    assert second.n_read == 1
+    assert not np.array_equal(first.hash_rows(), second.hash_rows())
+    assert np.array_equal(second.hash_rows(), extract(tmp_path / "q", tmp_path / "fresh").hash_rows())
 
 
 def test_an_added_encoder_computes_no_hash_again(images: Path, tmp_path: Path):
     extract(images, tmp_path / "store")
     other = wrap_encoder(FakeEncoder(cells=4))
     known = extract(images, tmp_path / "store", encoder=other)
-    assert known.n_computed == 20
+    assert known.n_read == 20
     assert len([path for path in (tmp_path / "store").iterdir() if path.name.startswith("phash")]) == 1
     assert next(known.embedding_blocks()).shape == (20, 48)
 
@@ -88,7 +111,7 @@ def test_a_bad_image_is_a_failure_and_is_remembered(images: Path, tmp_path: Path
     assert all(failure.reason for failure in first.failures)
     assert len(first.rows) == len(first.hash_rows()) == 20
     again = extract(images, tmp_path / "store")
-    assert (again.n_computed, again.failures) == (0, first.failures)
+    assert (again.n_read, again.failures) == (0, first.failures)
 
 
 def test_a_mended_image_is_read_again(images: Path, tmp_path: Path):
@@ -97,7 +120,7 @@ def test_a_mended_image_is_read_again(images: Path, tmp_path: Path):
     assert len(extract(images, tmp_path / "store").failures) == 1
     bad.write_bytes(encode_picture(make_picture(99)))
     again = extract(images, tmp_path / "store")
-    assert (again.n_computed, len(again.failures)) == (1, 0)
+    assert (again.n_read, len(again.failures)) == (1, 0)
 
 
 def test_a_file_that_vanishes_is_a_failure_that_is_not_remembered(images: Path, tmp_path: Path):
@@ -113,7 +136,7 @@ def test_a_file_that_vanishes_is_a_failure_that_is_not_remembered(images: Path, 
         (listing.keys[3], True)
     ]
     gone.write_bytes(data)
-    assert extract(images, tmp_path / "store").n_computed == 1
+    assert extract(images, tmp_path / "store").n_read == 1
 
 
 def test_a_picture_the_encoder_cannot_place_is_a_failure(images: Path, tmp_path: Path):
@@ -137,7 +160,7 @@ def test_shards_do_not_depend_on_how_far_an_earlier_run_came(images: Path, tmp_p
 def test_tasks_follow_from_the_listing_alone(tmp_path: Path):
     keys = tuple(f"{i}.png" for i in range(2 * SHARD_IMAGES + 1))
     listing = Listing("d", keys, tuple(map(Path, keys)), (None,) * len(keys), "none")
-    stamps = {key: FileStamp(key, 1, 1) for key in keys}
+    stamps = {key: key.encode() for key in keys}
     tasks = plan_tasks(listing, Stores.open(tmp_path, HASHING, None), stamps)
     assert [len(task.keys) for task in tasks] == [SHARD_IMAGES, SHARD_IMAGES, 1]
     assert sum((task.keys for task in tasks), ()) == keys

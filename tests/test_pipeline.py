@@ -174,7 +174,7 @@ def test_a_second_run_changes_no_byte_and_reads_no_image(result: Analysis, folde
         n_classes=3,
         evaluate_cross_dataset=True,
     )
-    assert sum(again.computed.values()) == encoder.n_encoded == 0
+    assert sum(again.read.values()) == encoder.n_encoded == 0
     assert tree() == before
 
 

@@ -1,21 +1,27 @@
 """Features are stored in shards and found again by key, size and modification time."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from overlens.errors import StoreError
-from overlens.store import FeatureStore, FileStamp, ShardRecord, stamp_file
+from overlens.store import STAMP_BYTES, FeatureStore, ShardRecord, make_stamp
 
 FACTS = {"hash_type": "phash", "hash_size": "8"}
+
+
+def stamp(key: str, state: str = "as it was") -> bytes:
+    return f"{key}, {state}".encode().ljust(STAMP_BYTES)[:STAMP_BYTES]
 
 
 def record(keys: list[str], *, failed: tuple[str, ...] = (), width: int = 8) -> ShardRecord:
     kept = [key for key in keys if key not in failed]
     rows = np.array([[ord(key[0])] * width for key in kept], np.uint8).reshape(-1, width)
     return ShardRecord(
-        tuple(FileStamp(key, 10, 20) for key in keys),
+        tuple(keys),
+        tuple(map(stamp, keys)),
         tuple(f"digest of {key}" for key in keys),
         tuple((4, 3) for _ in keys),
         tuple("broken" if key in failed else "" for key in keys),
@@ -28,25 +34,61 @@ def test_rows_come_back_in_the_order_asked_for(tmp_path: Path):
     store.write(record(["a", "b", "c"], failed=("b",)))
     store.write(record(["d"]))
     again = FeatureStore.open(tmp_path, "phash", FACTS)
-    wanted = [FileStamp(key, 10, 20) for key in "dca"]
+    wanted = [stamp(key) for key in "dca"]
     rows = np.concatenate(list(again.gather(wanted)))
     assert rows[:, 0].tolist() == [ord("d"), ord("c"), ord("a")]
-    assert again[FileStamp("b", 10, 20)].reason == "broken"
+    assert again.entry(stamp("b")).reason == "broken"
 
 
-@pytest.mark.parametrize(
-    "stamp", [FileStamp("a", 11, 20), FileStamp("a", 10, 21), FileStamp("A", 10, 20)], ids=["size", "time", "key"]
-)
-def test_a_changed_file_is_not_known(tmp_path: Path, stamp: FileStamp):
+def test_a_changed_file_is_not_known(tmp_path: Path):
     store = FeatureStore.open(tmp_path, "phash", FACTS)
     store.write(record(["a"]))
-    assert FileStamp("a", 10, 20) in store
-    assert stamp not in store
+    assert stamp("a") in store
+    assert stamp("a", "changed") not in store
+    with pytest.raises(KeyError):
+        store.entry(stamp("a", "changed"))
+
+
+def test_a_file_with_known_bytes_gets_its_new_stamp_for_good(tmp_path: Path):
+    store = FeatureStore.open(tmp_path, "phash", FACTS)
+    store.write(record(["a", "b"]))
+    assert store.digests_of("a") == {"digest of a"}
+    store.renew(["a", "b", "c"], ["digest of a", "other bytes", "new"], [stamp(key, "touched") for key in "abc"])
+    for again in (store, FeatureStore.open(tmp_path, "phash", FACTS)):
+        assert stamp("a", "touched") in again
+        assert stamp("a") not in again
+        assert stamp("b") in again
+        assert stamp("b", "touched") not in again
+        assert stamp("c", "touched") not in again
+        assert next(again.gather([stamp("a", "touched")]))[0, 0] == ord("a")
+
+
+def test_writing_a_known_shard_renews_its_stamps(tmp_path: Path):
+    store = FeatureStore.open(tmp_path, "phash", FACTS)
+    store.write(record(["a"]))
+    same = record(["a"])
+    store.write(ShardRecord(same.keys, (stamp("a", "new"),), same.digests, same.sizes_px, same.reasons, same.rows))
+    assert stamp("a", "new") in FeatureStore.open(tmp_path, "phash", FACTS)
+
+
+def test_many_small_shards_need_few_open_files(tmp_path: Path):
+    resource = pytest.importorskip("resource", reason="limits of open files are POSIX")
+    store = FeatureStore.open(tmp_path, "phash", FACTS)
+    keys = [f"{number:03d}" for number in range(150)]
+    for key in keys:
+        store.write(record([key]))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    n_open = len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").is_dir() else 60
+    resource.setrlimit(resource.RLIMIT_NOFILE, (n_open + 20, hard))
+    try:
+        assert len(next(store.gather([stamp(key) for key in keys]))) == 150
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_another_fingerprint_is_another_store(tmp_path: Path):
     FeatureStore.open(tmp_path, "phash", FACTS).write(record(["a"]))
-    assert FileStamp("a", 10, 20) not in FeatureStore.open(tmp_path, "phash", {**FACTS, "hash_size": "16"})
+    assert stamp("a") not in FeatureStore.open(tmp_path, "phash", {**FACTS, "hash_size": "16"})
 
 
 def test_shard_names_follow_the_bytes_of_the_images(tmp_path: Path):
@@ -56,35 +98,44 @@ def test_shard_names_follow_the_bytes_of_the_images(tmp_path: Path):
     names = [sorted(path.name for path in store.folder.iterdir()) for store in (first, second)]
     assert names[0] == names[1]
     changed = record(["a", "b"])
-    second.write(ShardRecord(changed.stamps, ("other", "digest of b"), changed.sizes_px, changed.reasons, changed.rows))
+    second.write(
+        ShardRecord(
+            changed.keys, changed.stamps, ("other", "digest of b"), changed.sizes_px, changed.reasons, changed.rows
+        )
+    )
     assert len(list(second.folder.iterdir())) == 2
 
 
 def test_a_shard_of_failures_only_has_no_rows(tmp_path: Path):
     store = FeatureStore.open(tmp_path, "phash", FACTS)
     store.write(record(["a"], failed=("a",)))
-    assert FeatureStore.open(tmp_path, "phash", FACTS)[FileStamp("a", 10, 20)].row == -1
+    assert FeatureStore.open(tmp_path, "phash", FACTS).entry(stamp("a")).row == -1
 
 
-@pytest.mark.parametrize("file", ["rows.npy", "images.parquet"])
+@pytest.mark.parametrize("file", ["rows.npy", "images.parquet", "stamps.npy"])
 def test_a_damaged_shard_is_named(tmp_path: Path, file: str):
     store = FeatureStore.open(tmp_path, "phash", FACTS)
     store.write(record(["a"]))
-    next(store.folder.glob(f"*/{file}")).write_bytes(b"PAR1 nothing")
+    next(store.folder.glob(f"*/{file}")).write_bytes(b"nothing of the kind")
     with pytest.raises(StoreError, match="is damaged"):
-        list(FeatureStore.open(tmp_path, "phash", FACTS).gather([FileStamp("a", 10, 20)]))
+        list(FeatureStore.open(tmp_path, "phash", FACTS).gather([stamp("a")]))
 
 
 def test_columns_of_a_shard_must_fit_together():
     good = record(["a", "b"])
     with pytest.raises(ValueError, match="do not fit"):
-        ShardRecord(good.stamps, good.digests, good.sizes_px, ("", "broken"), good.rows)
+        ShardRecord(good.keys, good.stamps, good.digests, good.sizes_px, ("", "broken"), good.rows)
 
 
 def test_a_stamp_follows_the_file(tmp_path: Path):
-    path = tmp_path / "x"
+    path, other = tmp_path / "x", tmp_path / "y"
     path.write_bytes(b"12345")
-    stamp = stamp_file(path, "x")
-    assert stamp.size_bytes == 5
-    path.write_bytes(b"123456")
-    assert stamp_file(path, "x") != stamp
+    before = path.stat()
+    first = make_stamp(path, "x", before)
+    assert first == make_stamp(path, "x", path.stat())
+    assert len(first) == STAMP_BYTES
+    assert make_stamp(path, "other key", before) != first
+    assert make_stamp(other, "x", before) != first
+    path.write_bytes(b"54321")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert make_stamp(path, "x", path.stat()) != first, "other bytes of the same size and modification time"

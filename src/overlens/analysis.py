@@ -76,7 +76,7 @@ class Analysis:
         transfers: Generalization for each ordered pair of datasets, if asked for.
         notices: What the user should know: adjustments, skipped outputs, oddities of the input.
         seconds: Time of each stage.
-        computed: Number of images read and computed in this run, by dataset; the others were known already.
+        read: Number of image files that this run opened, by dataset; the others were known already.
     """
 
     config: RunConfig
@@ -87,7 +87,7 @@ class Analysis:
     transfers: tuple[Transfer, ...] = ()
     notices: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
-    computed: Mapping[str, int] = field(default_factory=dict)
+    read: Mapping[str, int] = field(default_factory=dict)
     workspace: "TemporaryDirectory[str] | None" = field(default=None, repr=False)
 
     @property

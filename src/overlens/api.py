@@ -7,8 +7,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from overlens.analysis import Analysis
-from overlens.config import PATH_OPTIONS, config_from_options
-from overlens.encoders.base import Encoder
+from overlens.config import PATH_OPTIONS, DatasetSpec, config_from_options
+from overlens.encoders import Encoder
+from overlens.errors import ConfigError
 from overlens.pipeline import run
 from overlens.progress import Progress
 
@@ -38,10 +39,14 @@ def analyze(
     Raises:
         OverlensError: As the command would stop, with the same message.
     """
+    if isinstance(datasets, str):
+        raise ConfigError(f"datasets is the text {datasets!r}; give a list of names, or a mapping of names to paths")
     if isinstance(datasets, Mapping):
-        datasets = [name if path is None else f"{name}={path}" for name, path in datasets.items()]
+        specs = [DatasetSpec(name, None if path is None else Path(path)) for name, path in datasets.items()]
+    else:
+        specs = [DatasetSpec.parse(text) for text in datasets]
     paths = {name: Path(options[name]) for name in PATH_OPTIONS if options.get(name) is not None}
-    config = config_from_options({**options, **paths, "datasets": tuple(datasets)})
+    config = config_from_options({**options, **paths, "datasets": tuple(specs)})
     if "root" in paths or "output" in paths:
         return run(config, progress, encoder)
     workspace = TemporaryDirectory(prefix="overlens-")

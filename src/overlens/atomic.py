@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
@@ -32,17 +32,19 @@ def replaced_text(path: Path) -> Iterator[TextIO]:
 def replaced_file(path: Path) -> Iterator[BinaryIO]:
     """Open a file to write bytes that takes the place of `path` when the block ends without an error."""
     partial = path.with_name(PARTIAL + path.name)
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with partial.open("wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
+        with _told(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            partial.replace(path)
+            flush_folder(path.parent)
     except BaseException:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise
-    flush_folder(path.parent)
 
 
 @contextmanager
@@ -50,17 +52,18 @@ def new_folder(path: Path) -> Iterator[Path]:
     """Make a folder to fill; it appears as `path`, all its files flushed, when the block ends without an error."""
     partial = path.with_name(PARTIAL + path.name)
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     try:
-        yield partial
-        for file in partial.iterdir():
-            _flush(file)
-        flush_folder(partial)
-        partial.rename(path)
+        with _told(path):
+            partial.mkdir(parents=True)
+            yield partial
+            for file in partial.iterdir():
+                _flush(file)
+            flush_folder(partial)
+            partial.rename(path)
+            flush_folder(path.parent)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    flush_folder(path.parent)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -89,23 +92,37 @@ def remove_partials(folder: Path) -> None:
 
 
 @contextmanager
-def sole_writer(folder: Path) -> Iterator[None]:
-    """Hold `folder` for one run; raises StoreError at once if another run holds it.
+def sole_writer(mark: Path) -> Iterator[None]:
+    """Hold the file `mark` for one run; raises StoreError at once if another run holds it.
 
-    The lock belongs to the process: a killed run frees it. Where the platform has no such locks, nothing is held.
+    The lock belongs to the process, so a killed run frees it. A platform without such locks holds nothing.
     """
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
+    with ExitStack() as held:
+        with _told(mark):
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            stream = held.enter_context(mark.open("w"))
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            import fcntl
+
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:
+            pass
         except BlockingIOError as error:
-            raise StoreError(f"another run is writing to {folder}; wait for it, or use another --output") from error
+            raise StoreError(
+                f"another run is writing to {mark.parent}; wait for it, or use another --output"
+            ) from error
         yield
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn what the system refuses while `path` is written into a StoreError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {path}: {error.strerror or error}; mend that, or write elsewhere with --output PATH"
+        ) from error
 
 
 def flush_folder(folder: Path) -> None:

@@ -4,8 +4,10 @@ One record per stage. A record raises ConfigError when it is made with a value t
 command line, `overlens.analyze`, a test) meets the same checks and the same words.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +95,10 @@ class PairConfig:
     max_distance_bits: int = 5
 
     def __post_init__(self) -> None:
+        _require_number("--cosine-threshold", self.min_similarity)
         if not -1.0 <= self.min_similarity <= 1.0:
             raise ConfigError(
-                f"--cosine-threshold {self.min_similarity} is out of range; allowed is -1 to 1, such as 0.9"
+                f"--cosine-threshold {self.min_similarity:g} is out of range; allowed is -1 to 1, such as 0.9"
             )
         _require_at_least("--hash-threshold", self.max_distance_bits, 0)
 
@@ -110,8 +113,9 @@ class ProjectionConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 1.0 <= self.perplexity:
-            raise ConfigError(f"--tsne-perplexity {self.perplexity:g} is too small; allowed is 1 or more, such as 30")
+        _require_number("--tsne-perplexity", self.perplexity)
+        if not 1.0 <= self.perplexity < math.inf:
+            raise ConfigError(f"--tsne-perplexity {self.perplexity:g} cannot work; allowed is 1 or more, such as 30")
         _require_at_least("--umap-neighbors", self.n_neighbors, 2)
         _require_at_least("--seed", self.seed, 0)
 
@@ -160,8 +164,11 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         _require_distinct_names([dataset.name for dataset in self.datasets])
+        if self.evaluate_cross_dataset and len(self.datasets) < 2:
+            raise ConfigError("--evaluate-cross-dataset needs two datasets or more; name another with --datasets")
         if self.max_images is not None:
             _require_at_least("--max-images", self.max_images, 1)
+        _require_number("--max-failures", self.max_failures)
         if not 0.0 <= self.max_failures <= 1.0:
             raise ConfigError(f"--max-failures {self.max_failures:g} is out of range; allowed is 0 to 1 or 0% to 100%")
         _require_at_least("--workers", self.workers, 0)
@@ -230,8 +237,10 @@ def config_from_options(given: Mapping[str, Any]) -> RunConfig:
     records = {"datasets", "projections"}
     return RunConfig(
         **{field.name: values[field.name] for field in fields(RunConfig) if field.name in values.keys() - records},
-        datasets=tuple(DatasetSpec.parse(text) for text in values["datasets"]),
-        encoder=EncoderConfig(values["clip_model"], values["weights"], values["precision"], values["batch_size"]),
+        datasets=tuple(map(_as_spec, values["datasets"])),
+        encoder=EncoderConfig(
+            values["clip_model"], values["weights"], values["precision"], values["batch_size"], values["workers"]
+        ),
         hashing=HashConfig(values["hash_type"], values["hash_size"]),
         pairs=PairConfig(
             _chosen("--method", values["method"], METHODS), values["cosine_threshold"], values["hash_threshold"]
@@ -246,8 +255,18 @@ def config_from_options(given: Mapping[str, Any]) -> RunConfig:
     )
 
 
+def _as_spec(dataset: object) -> DatasetSpec:
+    if isinstance(dataset, DatasetSpec):
+        return dataset
+    if not isinstance(dataset, str):
+        raise ConfigError(f"dataset {dataset!r} is no text; write NAME or NAME=PATH")
+    return DatasetSpec.parse(dataset)
+
+
 def _few_shot(values: Mapping[str, Any]) -> FewShotConfig:
-    return FewShotConfig(tuple(values["k_shots"]), values["n_classes"], values["n_seeds"], values["seed"])
+    k_shots = values["k_shots"]
+    k_shots = (k_shots,) if isinstance(k_shots, Integral) else tuple(k_shots)
+    return FewShotConfig(k_shots, values["n_classes"], values["n_seeds"], values["seed"])
 
 
 def _chosen(option: str, value: str, choices: tuple[str, ...], **others: tuple[str, ...]) -> tuple[str, ...]:
@@ -261,7 +280,14 @@ def _require_choice(option: str, value: str, allowed: tuple[str, ...]) -> None:
         raise ConfigError(f"{option} {value!r} is not known; allowed: {', '.join(allowed)}")
 
 
+def _require_number(option: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise ConfigError(f"{option} is {value!r}; it must be a number")
+
+
 def _require_at_least(option: str, value: int, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise ConfigError(f"{option} is {value!r}; it must be a whole number, {least} or more")
     if value < least:
         raise ConfigError(f"{option} {value} is too small; allowed is {least} or more")
 
@@ -269,9 +295,15 @@ def _require_at_least(option: str, value: int, least: int) -> None:
 def _require_distinct_names(names: list[str]) -> None:
     if not names:
         raise ConfigError("no dataset is named; give at least one --datasets NAME or NAME=PATH")
+    seen: dict[str, str] = {}
     for name in names:
+        other = seen.setdefault(name.casefold(), name)
         if names.count(name) > 1:
             raise ConfigError(f"dataset {name!r} is named twice; name each dataset once")
+        if other != name:
+            raise ConfigError(
+                f"datasets {other!r} and {name!r} differ only in case, as would their files; rename one"
+            )
     joined: dict[str, tuple[str, str]] = {}
     for first in names:
         for second in names:

@@ -1,41 +1,61 @@
 """The documented files of one dataset, made from its feature store: embeddings, names, labels, hashes, failures.
 
-The rows of `embeddings.npy`, `names.json`, `labels.json` and `hashes.json` belong together. Where a run makes other
-rows than an earlier one and does not need one of these files, the earlier file would mislead and is removed.
+The rows of `embeddings.npy`, `names.json`, `labels.json` and `hashes.json` belong together. `features.json`, written
+last, says of which images, encoder and hash they are; where it is missing beside our own store, an export was cut off.
+Rows of other images than those of this run would mislead and are removed first.
 """
 
 import csv
+import hashlib
 import json
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from overlens.atomic import replaced_file, replaced_text, write_json, write_text
+from overlens.atomic import replaced_file, replaced_text, write_bytes, write_json
+from overlens.config import HashConfig
 from overlens.features import KnownImages
 from overlens.fewshot import Split
+from overlens.hashes import hash_recipe, hashes_to_hex
 from overlens.layout import AnalysisLayout, CrossLayout
-from overlens.records import Failure, Features
+from overlens.records import Failure, Features, ModelInfo
 from overlens.transfer import Transfer
 
 LOG = logging.getLogger(__name__)
 
 
-def export_features(known: KnownImages, layout: AnalysisLayout, n_bits: int) -> Features:
-    """Write the documented feature files of one dataset and return its features, embeddings memory-mapped."""
-    _remove_misleading(layout, known)
-    _write_list(layout.names, known.keys)
-    _write_list(layout.labels, known.labels)
+def export_features(
+    known: KnownImages, layout: AnalysisLayout, model: ModelInfo | None, hashing: HashConfig
+) -> Features:
+    """Write the feature files of one dataset and return its features, embeddings memory-mapped.
+
+    Files that hold just these rows already are left as they are.
+    """
+    listing = known.listing
     hashes = known.hash_rows()
-    if hashes is not None:
-        _write_hashes(layout.hashes, hashes, n_bits)
+    names = _list_bytes(known.keys)
+    description = _describe(known, names, model, hashing)
+    before = _read_description(layout)
+    if before.get("images_sha256") == description["images_sha256"]:
+        # Of the same images: what this run does not need stays valid beside what it writes.
+        description = {key: value or before.get(key) for key, value in description.items()}
+    write_bytes(layout.labels, _list_bytes(known.labels))
+    if before != description or not all(path.is_file() for path in _described(layout, description)):
+        _remove_misleading(layout, before, description)
+        if known.stores.embeddings is not None:
+            write_rows(layout.embeddings, known.embedding_blocks(), len(known.rows))
+        if hashes is not None:
+            write_bytes(layout.hashes, _list_bytes(hashes_to_hex(hashes, hashing.n_bits)))
+        write_bytes(layout.names, names)
+        write_json(layout.description, description)
     embeddings = None
     if known.stores.embeddings is not None:
-        write_rows(layout.embeddings, known.embedding_blocks(), len(known.rows))
         embeddings = np.load(layout.embeddings, mmap_mode="r", allow_pickle=False)
-    listing = known.listing
     return Features(
         listing.dataset,
         known.keys,
@@ -80,29 +100,47 @@ def write_rows(path: Path, blocks: Iterator[NDArray[np.float32]], n_rows: int) -
             stream.write(np.ascontiguousarray(block, "<f4").tobytes())
 
 
-def _write_list(path: Path, values: Sequence[str | None]) -> None:
-    write_text(path, json.dumps(values, ensure_ascii=False) + "\n")
+def _list_bytes(values: Sequence[str | None]) -> bytes:
+    return (json.dumps(values, ensure_ascii=False) + "\n").encode("utf-8")
 
 
-def _write_hashes(path: Path, hashes: NDArray[np.uint8], n_bits: int) -> None:
-    from overlens.hashes import hashes_to_hex
-
-    _write_list(path, hashes_to_hex(hashes, n_bits))
-
-
-def _remove_misleading(layout: AnalysisLayout, known: KnownImages) -> None:
-    """Remove aligned files of an earlier run whose rows are not the rows of this one."""
-    if _read_names(layout.names) == list(known.keys):
-        return
-    for path, needed in ((layout.embeddings, known.stores.embeddings), (layout.hashes, known.stores.hashes)):
-        if needed is None and path.exists():
-            LOG.warning("%s belonged to another list of images and is removed", path)
-            path.unlink()
+def _describe(known: KnownImages, names: bytes, model: ModelInfo | None, hashing: HashConfig) -> dict[str, Any]:
+    images = json.dumps([known.keys, known.digests])
+    described_hashes = {"hash_type": hashing.hash_type, "hash_size": hashing.hash_size, "recipe": hash_recipe()}
+    return {
+        "n_images": len(known.rows),
+        "images_sha256": hashlib.sha256(images.encode("utf-8")).hexdigest(),
+        "names_sha256": hashlib.sha256(names).hexdigest(),
+        "embeddings": asdict(model) if model is not None and known.stores.embeddings is not None else None,
+        "hashes": described_hashes if known.stores.hashes is not None else None,
+    }
 
 
-def _read_names(path: Path) -> list[str] | None:
+def _read_description(layout: AnalysisLayout) -> dict[str, Any]:
+    """Return what `features.json` says, or nothing where it is missing or unreadable: then all is written anew."""
     try:
-        names: list[str] = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(layout.description.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
-    return names
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _described(layout: AnalysisLayout, description: dict[str, Any]) -> list[Path]:
+    optional = {"embeddings": layout.embeddings, "hashes": layout.hashes}
+    return [layout.names, *(path for part, path in optional.items() if description[part])]
+
+
+def _remove_misleading(layout: AnalysisLayout, before: dict[str, Any], description: dict[str, Any]) -> None:
+    """Remove the description, and the files it spoke of if their rows are those of other images.
+
+    A file that no description speaks of may be somebody's own; it stays, and nothing here will read it.
+    """
+    layout.description.unlink(missing_ok=True)
+    if before.get("images_sha256") == description["images_sha256"]:
+        return
+    layout.names.unlink(missing_ok=True)
+    for part, path in (("embeddings", layout.embeddings), ("hashes", layout.hashes)):
+        if before.get(part) and path.exists():
+            path.unlink()
+            if not description[part]:
+                LOG.warning("%s held rows of other images and is removed", path)

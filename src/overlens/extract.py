@@ -10,7 +10,7 @@ Shapes: n images of a shard, k of them kept, b bytes of a packed hash, d dimensi
 import hashlib
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -20,31 +20,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overlens.config import HashConfig
+from overlens.decode import decode_rgb
 from overlens.encoders.base import LoadedEncoder
 from overlens.errors import DecodeError
+from overlens.hashes import compute_hash
 from overlens.records import Failure
-from overlens.store import FileStamp, ShardRecord
+from overlens.store import ShardRecord, Stamp, make_stamp
 
 Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
 class ShardTask:
-    """Images of one dataset that miss the same features."""
+    """Images of one dataset whose files are new to the same stores.
+
+    Attributes:
+        dataset: Name of the dataset.
+        keys: Key of each image.
+        paths: File of each image.
+        wants_hash: Whether their files are new to the store of hashes.
+        wants_embedding: Whether their files are new to the store of embeddings.
+        hashed: Key -> SHA-256 of bytes that have a hash already; such an image is not decoded for its hash.
+        embedded: Key -> SHA-256 of bytes that have an embedding already.
+    """
 
     dataset: str
     keys: tuple[str, ...]
     paths: tuple[Path, ...]
     wants_hash: bool
     wants_embedding: bool
+    hashed: Mapping[str, frozenset[str]]
+    embedded: Mapping[str, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class ShardFeatures:
-    """What became of the images of one task: a shard for each wanted feature, and the files that could not be read."""
+    """What became of the images of one task.
+
+    Attributes:
+        hashes: The hashes that were computed, if any.
+        embeddings: The embeddings that were computed, if any.
+        seen: (key, SHA-256, stamp) of every image that was read.
+        unreadable: The files that could not be read.
+    """
 
     hashes: ShardRecord | None
     embeddings: ShardRecord | None
+    seen: tuple[tuple[str, str, Stamp], ...]
     unreadable: tuple[Failure, ...]
 
 
@@ -53,17 +75,23 @@ class ImageFeatures:
     """What one pass over one file gave.
 
     Attributes:
-        stamp: Key, size and modification time when it was read.
-        digest: SHA-256 of its bytes.
+        key: Key of the image.
+        stamp: Stamp of the file when it was read.
+        digest: SHA-256 of its bytes in hexadecimal.
+        needs_hash: Whether its hash was not known.
+        needs_embedding: Whether its embedding was not known.
         reason: Why it cannot be decoded, or "".
-        size_px: (width, height), or (0, 0).
-        hash_row: `(b,)` packed hash, if wanted.
-        crop: `(s, s, 3)` input for the encoder, if wanted; dropped once it is encoded.
+        size_px: (width, height), or (0, 0) where it was not decoded.
+        hash_row: `(b,)` packed hash.
+        crop: `(s, s, 3)` input for the encoder; dropped once it is encoded.
         embedding_reason: Why it has no embedding, or "".
     """
 
-    stamp: FileStamp
+    key: str
+    stamp: Stamp
     digest: str
+    needs_hash: bool
+    needs_embedding: bool
     reason: str = ""
     size_px: tuple[int, int] = (0, 0)
     hash_row: Pixels | None = None
@@ -98,12 +126,13 @@ class Extractor:
         unreadable: list[Failure] = []
         vectors: list[NDArray[np.float32]] = []
         for batch in self._batches(self._read_ahead(task), unreadable):
-            done, rows = self._encode(batch) if task.wants_embedding else (batch, None)
+            done, rows = self._encode(batch)
             images += done
             vectors += [] if rows is None else [rows]
         return ShardFeatures(
-            _hash_shard(images, self._hashing) if task.wants_hash and self._hashing else None,
-            _embedding_shard(images, vectors, self._encoder) if task.wants_embedding and self._encoder else None,
+            _hash_shard([image for image in images if image.needs_hash]),
+            _embedding_shard([image for image in images if image.needs_embedding], vectors),
+            tuple((image.key, image.digest, image.stamp) for image in images),
             tuple(unreadable),
         )
 
@@ -142,15 +171,22 @@ class Extractor:
             stamp, data = _read(path, key)
         except OSError as error:
             return Failure(task.dataset, key, f"cannot be read: {error.strerror or error}")
-        seen = ImageFeatures(stamp, hashlib.sha256(data).hexdigest())
+        digest = hashlib.sha256(data).hexdigest()
+        needs_hash = task.wants_hash and digest not in task.hashed.get(key, ())
+        needs_embedding = task.wants_embedding and digest not in task.embedded.get(key, ())
+        seen = ImageFeatures(key, stamp, digest, needs_hash, needs_embedding)
+        return self._compute(seen, data) if needs_hash or needs_embedding else seen
+
+    def _compute(self, seen: ImageFeatures, data: bytes) -> ImageFeatures:
         try:
-            pixels = _decode(data)
+            pixels = decode_rgb(data)
         except DecodeError as error:
             return replace(seen, reason=str(error), embedding_reason=str(error))
         seen = replace(seen, size_px=(pixels.shape[1], pixels.shape[0]))
-        if task.wants_hash and self._hashing:
-            seen = replace(seen, hash_row=_hash(pixels, self._hashing))
-        if task.wants_embedding and self._encoder:
+        if seen.needs_hash and self._hashing:
+            row = compute_hash(pixels, self._hashing.hash_type, self._hashing.hash_size)
+            seen = replace(seen, hash_row=row)
+        if seen.needs_embedding and self._encoder:
             seen = replace(seen, crop=self._encoder.prepare(pixels))
         return seen
 
@@ -170,22 +206,9 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _read(path: Path, key: str) -> tuple[FileStamp, bytes]:
+def _read(path: Path, key: str) -> tuple[Stamp, bytes]:
     with path.open("rb") as stream:
-        status = os.fstat(stream.fileno())
-        return FileStamp(key, status.st_size, status.st_mtime_ns), stream.read()
-
-
-def _decode(data: bytes) -> Pixels:
-    from overlens.decode import decode_rgb
-
-    return decode_rgb(data)
-
-
-def _hash(pixels: Pixels, hashing: HashConfig) -> Pixels:
-    from overlens.hashes import compute_hash
-
-    return compute_hash(pixels, hashing.hash_type, hashing.hash_size)
+        return make_stamp(path, key, os.fstat(stream.fileno())), stream.read()
 
 
 def _without_crop(image: ImageFeatures, verdicts: Iterator[np.bool_]) -> ImageFeatures:
@@ -194,22 +217,21 @@ def _without_crop(image: ImageFeatures, verdicts: Iterator[np.bool_]) -> ImageFe
     return replace(image, crop=None, embedding_reason="the encoder gave no finite vector for it")
 
 
-def _hash_shard(images: Sequence[ImageFeatures], hashing: HashConfig) -> ShardRecord:
+def _hash_shard(images: Sequence[ImageFeatures]) -> ShardRecord | None:
     rows = [image.hash_row for image in images if image.hash_row is not None]
-    width = (hashing.n_bits + 7) // 8
-    stacked = np.stack(rows) if rows else np.empty((0, width), np.uint8)
-    return _shard(images, [image.reason for image in images], stacked)
+    return _shard(images, [image.reason for image in images], np.stack(rows) if rows else np.empty((0, 0), np.uint8))
 
 
-def _embedding_shard(
-    images: Sequence[ImageFeatures], vectors: Sequence[NDArray[np.float32]], encoder: LoadedEncoder
-) -> ShardRecord:
-    stacked = np.concatenate(vectors) if vectors else np.empty((0, encoder.dim), np.float32)
-    return _shard(images, [image.embedding_reason for image in images], stacked)
+def _embedding_shard(images: Sequence[ImageFeatures], vectors: Sequence[NDArray[np.float32]]) -> ShardRecord | None:
+    rows = np.concatenate(vectors) if vectors else np.empty((0, 0), np.float32)
+    return _shard(images, [image.embedding_reason for image in images], rows)
 
 
-def _shard(images: Sequence[ImageFeatures], reasons: Sequence[str], rows: NDArray[np.generic]) -> ShardRecord:
+def _shard(images: Sequence[ImageFeatures], reasons: Sequence[str], rows: NDArray[np.generic]) -> ShardRecord | None:
+    if not images:
+        return None
     return ShardRecord(
+        tuple(image.key for image in images),
         tuple(image.stamp for image in images),
         tuple(image.digest for image in images),
         tuple(image.size_px for image in images),

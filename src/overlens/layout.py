@@ -10,7 +10,10 @@ The documented layout, under ROOT (read) and under OUTPUT, or ROOT if none is gi
 """
 
 from dataclasses import dataclass
+from os.path import normpath
 from pathlib import Path
+
+RUN_MARK = ".lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,11 @@ class CrossLayout:
         return self.folder / "overlap.json"
 
     @property
+    def mark(self) -> Path:
+        """File that every run leaves and holds while it writes."""
+        return self.folder / RUN_MARK
+
+    @property
     def spool(self) -> Path:
         """Pairs on their way to their files; gone when a run ends."""
         return self.folder / ".spool"
@@ -174,10 +182,17 @@ class CrossLayout:
         return self.folder / f"cross_dataset_{source}_{target}.{suffix}"
 
 
-def is_result(path: Path, root: Path) -> bool:
-    """Whether `path` is a place where results below `root` are written: what a run made is not its input."""
-    try:
-        parts = path.absolute().relative_to((root / "dataset").absolute()).parts
-    except ValueError:
-        return False
-    return parts[:1] == ("cross",) or (parts[1:2] == ("analysis",) and parts[0].endswith("-data"))
+def find_results(path: Path) -> Path | None:
+    """Return the folder of results that `path` lies in, if it lies in one that a run has written.
+
+    Such a folder is `dataset/cross` or `dataset/{name}-data/analysis` of a place whose `dataset/cross` holds the mark
+    that every run leaves there. What a run made is not its input.
+    """
+    parts = Path(normpath(path.absolute())).parts
+    for depth in range(1, len(parts) - 2):
+        if parts[depth] == "dataset":
+            inner = 2 if parts[depth + 1] == "cross" else 3
+            is_analysis = parts[depth + 1].endswith("-data") and parts[depth + 2] == "analysis"
+            if (inner == 2 or is_analysis) and Path(*parts[: depth + 1], "cross", RUN_MARK).exists():
+                return Path(*parts[: depth + inner])
+    return None

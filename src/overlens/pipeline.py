@@ -19,8 +19,10 @@ from overlens.extract import Extractor
 from overlens.features import KnownImages, Stores, compute_features
 from overlens.fewshot import Split, draw_splits
 from overlens.layout import AnalysisLayout, CrossLayout
+from overlens.leftovers import find_files, tell_leftovers
 from overlens.matching import match_datasets
-from overlens.planning import ImagePlan, Material, check_failures, plan_images, plan_published, tell
+from overlens.notices import tell
+from overlens.planning import ImagePlan, Material, check_failures, plan_images, plan_published
 from overlens.progress import Progress
 from overlens.records import Features
 from overlens.transfer import Transfer, measure_transfer
@@ -42,17 +44,18 @@ def run(config: RunConfig, progress: Progress | None = None, encoder: Encoder | 
     """
     progress = progress or Progress()
     engine = make_engine(config.engine)
-    plan = plan_published(config) if config.from_embeddings else plan_images(config, encoder)
-    with sole_writer(CrossLayout(config.output_root).folder):
+    plan = plan_published(config, encoder) if config.from_embeddings else plan_images(config, encoder)
+    with sole_writer(CrossLayout(config.output_root).mark):
+        earlier = find_files(config)
         if isinstance(plan, Material):
-            return _analyse(config, plan, (), progress)
-        known = _extract(config, plan, engine, progress)
-        features = tuple(
-            export_features(images, AnalysisLayout(config.output_root, images.listing.dataset), config.hashing.n_bits)
-            for images in known
-        )
-        model = plan.encoder.info if plan.encoder else None
-        return _analyse(config, Material(features, model, plan.notices), known, progress)
+            for features in plan.features:
+                write_failures(AnalysisLayout(config.output_root, features.dataset).failures, features.failures)
+                check_failures(config, features.dataset, features.failures, features.n_attempted)
+            analysis = _analyse(replace(config, hashing=plan.hashing), plan, (), progress)
+        else:
+            known = _extract(config, plan, engine, progress)
+            analysis = _analyse(config, _export(config, plan, known), known, progress)
+        return replace(analysis, notices=(*analysis.notices, *tell_leftovers(config, earlier)))
 
 
 def _extract(config: RunConfig, plan: ImagePlan, engine: Engine, progress: Progress) -> tuple[KnownImages, ...]:
@@ -70,27 +73,37 @@ def _extract(config: RunConfig, plan: ImagePlan, engine: Engine, progress: Progr
     return tuple(known)
 
 
+def _export(config: RunConfig, plan: ImagePlan, known: Sequence[KnownImages]) -> Material:
+    model = plan.encoder.info if plan.encoder else None
+    features = tuple(
+        export_features(images, AnalysisLayout(config.output_root, images.listing.dataset), model, config.hashing)
+        for images in known
+    )
+    return Material(features, model, config.hashing, plan.notices)
+
+
 def _analyse(config: RunConfig, material: Material, known: Sequence[KnownImages], progress: Progress) -> Analysis:
-    root = config.output_root
+    """Compute and write every number first, then draw: a picture that fails costs no number."""
     matches = {
-        method: match_datasets(method, material.features, config.pairs, root, progress)
+        method: match_datasets(method, material.features, config.pairs, config.output_root, progress)
         for method in config.pairs.methods
     }
     datasets = {features.dataset: features for features in material.features}
     analysis = Analysis(config, material.model, datasets, matches)
-    write_json(CrossLayout(root).overlap, analysis.to_json())
-    draw_overlaps(analysis)
-    notices = [*material.notices, *draw_galleries(analysis, known, progress), *draw_projections(analysis, progress)]
+    write_json(CrossLayout(config.output_root).overlap, analysis.to_json())
     splits, split_notices = _draw_splits(config, material.features, progress)
-    transfers = _measure_transfers(config, material.features, progress)
+    transfers, transfer_notices = _measure_transfers(config, material.features, progress)
+    draw_overlaps(analysis)
     draw_transfers(analysis, transfers)
+    gallery_notices = draw_galleries(analysis, known, progress)
+    projection_notices = draw_projections(analysis, progress)
     return replace(
         analysis,
         splits=splits,
         transfers=transfers,
-        notices=(*notices, *split_notices),
+        notices=(*material.notices, *split_notices, *transfer_notices, *gallery_notices, *projection_notices),
         seconds=dict(progress.seconds),
-        computed={images.listing.dataset: images.n_computed for images in known},
+        read={images.listing.dataset: images.n_read for images in known},
     )
 
 
@@ -112,14 +125,18 @@ def _draw_splits(
     return tuple(drawn), notices
 
 
-def _measure_transfers(config: RunConfig, datasets: Sequence[Features], progress: Progress) -> tuple[Transfer, ...]:
+def _measure_transfers(
+    config: RunConfig, datasets: Sequence[Features], progress: Progress
+) -> tuple[tuple[Transfer, ...], list[str]]:
     if not config.evaluate_cross_dataset:
-        return ()
-    transfers = []
+        return (), []
+    transfers: list[Transfer] = []
+    notices: list[str] = []
     couples = list(permutations(datasets, 2))
     with progress.stage("Generalization", len(couples), "pairs of datasets") as stage:
         for source, target in couples:
             transfers.append(measure_transfer(source, target))
             export_transfer(transfers[-1], CrossLayout(config.output_root))
+            notices += tell(f"{source.dataset} to {target.dataset}", transfers[-1].notices)
             stage.advance(1)
-    return tuple(transfers)
+    return tuple(transfers), notices

@@ -8,13 +8,14 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from itertools import combinations
 
-from overlens.config import RunConfig
+from overlens.config import EncoderConfig, HashConfig, RunConfig
 from overlens.encoders import Encoder, LoadedEncoder, load_encoder, wrap_encoder
 from overlens.errors import ConfigError, DatasetError
 from overlens.hashes import check_hash_size
-from overlens.layout import AnalysisLayout, is_result
+from overlens.layout import AnalysisLayout, find_results
+from overlens.notices import tell
 from overlens.records import Failure, Features, Listing, ModelInfo
 from overlens.sources import Published, list_images, load_published
 
@@ -36,6 +37,7 @@ class Material:
 
     features: tuple[Features, ...]
     model: ModelInfo | None
+    hashing: HashConfig
     notices: tuple[str, ...]
 
 
@@ -44,27 +46,31 @@ def plan_images(config: RunConfig, encoder: Encoder | None = None) -> ImagePlan:
     if config.needs_hashes:
         check_hash_size(config.hashing.hash_type, config.hashing.hash_size)
     listings = [list_images(spec, config.root, use_ground_truth=config.use_ground_truth) for spec in config.datasets]
-    listings = [_without_results(listing, config.output_root) for listing in listings]
+    listings = [_without_results(listing) for listing in listings]
     listings = [_first_images(listing, config.max_images) for listing in listings]
     if config.few_shot:
         _require_labels({listing.dataset: listing.labels for listing in listings})
     notices = [sentence for listing in listings for sentence in tell(listing.dataset, listing.notices)]
+    notices += _tell_same_files(listings)
     loaded = _start_encoder(config, encoder) if config.needs_embeddings else None
     return ImagePlan(tuple(listings), loaded, tuple(notices))
 
 
-def plan_published(config: RunConfig) -> Material:
+def plan_published(config: RunConfig, encoder: Encoder | None = None) -> Material:
     """Read the published features of every dataset and see that they can be compared."""
+    if encoder is not None:
+        raise ConfigError("an encoder object has no work with from_embeddings; leave out one of them")
     found = [load_published(spec, config.root, use_ground_truth=config.use_ground_truth) for spec in config.datasets]
     found = [replace(published, features=_first_rows(published.features, config.max_images)) for published in found]
     _require_columns(config, found)
     if config.few_shot:
         _require_labels({published.features.dataset: published.features.labels for published in found})
     notices = [line for published in found for line in tell(published.features.dataset, published.notices)]
-    features = tuple(published.features for published in found)
-    for dataset in features:
-        check_failures(config, dataset.dataset, dataset.failures, dataset.n_attempted)
-    return Material(features, _published_model(features), tuple(notices))
+    if config.encoder != EncoderConfig(n_threads=config.workers):
+        notices += tell("--from-embeddings", ["no encoder runs, so options of the encoder have no effect"])
+    model = _common_model(found) if config.needs_embeddings else None
+    hashing, hash_notices = _common_hashing(config, found)
+    return Material(tuple(one.features for one in found), model, hashing, (*notices, *hash_notices))
 
 
 def check_failures(config: RunConfig, dataset: str, failures: Sequence[Failure], n_attempted: int) -> None:
@@ -96,16 +102,20 @@ def _start_encoder(config: RunConfig, encoder: Encoder | None) -> LoadedEncoder:
     return loaded
 
 
-def tell(dataset: str, sentences: Sequence[str]) -> list[str]:
-    """Log what the user should know about a dataset, and return the sentences with its name before them."""
-    for sentence in sentences:
-        LOG.warning("%s: %s", dataset, sentence)
-    return [f"{dataset}: {sentence}" for sentence in sentences]
+def _tell_same_files(listings: Sequence[Listing]) -> list[str]:
+    """Say where two datasets name the very same files: their overlap is no finding."""
+    files = {listing.dataset: set(listing.paths) for listing in listings}
+    return [
+        line
+        for first, second in combinations(files, 2)
+        if (n_same := len(files[first] & files[second]))
+        for line in tell(f"{first} and {second}", [f"{n_same} files belong to both, so they overlap by themselves"])
+    ]
 
 
-def _without_results(listing: Listing, root: Path) -> Listing:
-    """Leave out pictures that earlier runs wrote, where a dataset's folder holds the output too."""
-    kept = [row for row, path in enumerate(listing.paths) if not is_result(path, root)]
+def _without_results(listing: Listing) -> Listing:
+    """Leave out pictures that runs wrote, where a dataset's folder holds an output too."""
+    kept = [row for row, path in enumerate(listing.paths) if find_results(path) is None]
     n_results = len(listing.keys) - len(kept)
     if not n_results:
         return listing
@@ -160,20 +170,38 @@ def _require_columns(config: RunConfig, published: Sequence[Published]) -> None:
             raise ConfigError(f"{dataset} has no embeddings.npy; add --method perceptual --projections none")
         if config.needs_hashes and found.features.hashes is None:
             raise ConfigError(f"{dataset} has no hashes.json; add --method cosine")
-        if found.n_bits is not None and config.needs_hashes and found.n_bits != config.hashing.n_bits:
+
+
+def _common_model(published: Sequence[Published]) -> ModelInfo:
+    """Return the encoder of all datasets; raises ConfigError where two are known to differ."""
+    widths = {found.features.dataset: found.features.require_embeddings().shape[1] for found in published}
+    if len(set(widths.values())) > 1:
+        raise ConfigError(f"the embeddings differ in width: {widths}; compare datasets that one encoder made")
+    known = {found.features.dataset: found.model for found in published if found.model is not None}
+    if len(set(known.values())) > 1:
+        names = {dataset: f"{model.name} ({model.source}, {model.precision})" for dataset, model in known.items()}
+        raise ConfigError(f"the embeddings are of different encoders: {names}; compare datasets that one encoder made")
+    if len(known) == len(published):
+        return next(iter(known.values()))
+    dim = next(iter(widths.values()))
+    return ModelInfo("published embeddings", "analysis/embeddings.npy", "", "", "unknown", dim, "unknown", None)
+
+
+def _common_hashing(config: RunConfig, published: Sequence[Published]) -> tuple[HashConfig, list[str]]:
+    """Return the hash of all datasets: the described one, else the asked-for one with a notice that it is assumed."""
+    if not config.needs_hashes:
+        return config.hashing, []
+    known = {found.features.dataset: found.hashing for found in published if found.hashing is not None}
+    if len(set(known.values())) > 1:
+        names = {dataset: f"{hashing.hash_type} {hashing.hash_size}" for dataset, hashing in known.items()}
+        raise ConfigError(f"the datasets have different hashes: {names}; compute them with one --hash-type")
+    hashing = next(iter(known.values()), config.hashing)
+    for found in published:
+        if found.n_bits != hashing.n_bits:
             raise ConfigError(
-                f"{dataset} has hashes of {found.n_bits} bits and --hash-size {config.hashing.hash_size} means "
-                f"{config.hashing.n_bits}; give --hash-size {math.isqrt(found.n_bits)}"
+                f"{found.features.dataset} has hashes of {found.n_bits} bits and --hash-size {hashing.hash_size} means "
+                f"{hashing.n_bits}; give --hash-size {math.isqrt(found.n_bits or 0)}"
             )
-    if config.needs_embeddings:
-        widths = {found.features.dataset: found.features.require_embeddings().shape[1] for found in published}
-        if len(set(widths.values())) > 1:
-            raise ConfigError(f"the embeddings differ in width: {widths}; compare datasets that one encoder made")
-
-
-def _published_model(datasets: Sequence[Features]) -> ModelInfo | None:
-    for features in datasets:
-        if features.embeddings is not None:
-            dim = features.embeddings.shape[1]
-            return ModelInfo("published embeddings", "analysis/embeddings.npy", "", "", "unknown", dim, "unknown", None)
-    return None
+    if len(known) == len(published):
+        return hashing, []
+    return hashing, tell("hashes.json", [f"it does not say which hash it holds; {hashing.hash_type} is assumed"])

@@ -66,7 +66,7 @@ def summarise(analysis: "Analysis") -> dict[str, Any]:
     """Return the numbers of a run as plain values: those of `overlap.json`, and how the run went."""
     return {
         **analysis.to_json(),
-        "computed": dict(analysis.computed),
+        "read": dict(analysis.read),
         "n_few_shot_splits": len(analysis.splits),
         "n_generalizations": len(analysis.transfers),
         "notices": list(analysis.notices),
@@ -123,7 +123,7 @@ def _stdout() -> "Console":
 def _datasets_table(analysis: "Analysis") -> "Table":
     table = new_table("Datasets", "dataset", "attempted", "kept", "failed", "read in this run", "labels")
     for name, features in analysis.datasets.items():
-        read = analysis.computed.get(name, 0)
+        read = analysis.read.get(name, 0)
         counts = (f"{n:,}" for n in (features.n_attempted, features.n_kept, features.n_failed, read))
         add_row(table, name, *counts, features.label_source)
     return table

@@ -1,0 +1,39 @@
+"""Which results beside those of this run are of an earlier one: they stay, but nobody should take them for new.
+
+Every result is written by a rename, so a file that a run wrote is another file than before. The feature store is no
+result and is not looked at.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from overlens.config import RunConfig
+from overlens.layout import AnalysisLayout, CrossLayout
+from overlens.notices import tell
+
+
+def find_files(config: RunConfig) -> dict[Path, tuple[int, int]]:
+    """Return the results that are there now, each with what tells whether it was written anew."""
+    found: dict[Path, tuple[int, int]] = {}
+    cross = CrossLayout(config.output_root)
+    layouts = [AnalysisLayout(config.output_root, spec.name) for spec in config.datasets]
+    for folder, kept in ((cross.folder, cross.mark), *((layout.folder, layout.store) for layout in layouts)):
+        for path in folder.rglob("*"):
+            if path.is_file() and path != kept and kept not in path.parents:
+                status = path.stat()
+                found[path] = status.st_ino, status.st_mtime_ns
+    return found
+
+
+def tell_leftovers(config: RunConfig, earlier: Mapping[Path, tuple[int, int]]) -> list[str]:
+    """Say how many results of `earlier` runs this one has not written again; features that still hold are no such."""
+    now, held = find_files(config), _exports(config)
+    left = sorted(path for path, state in earlier.items() if now.get(path) == state and path not in held)
+    if not left:
+        return []
+    return tell("results", [f"{len(left)} files of earlier runs remain beside those of this one, such as {left[0]}"])
+
+
+def _exports(config: RunConfig) -> set[Path]:
+    layouts = [AnalysisLayout(config.output_root, spec.name) for spec in config.datasets]
+    return {path for own in layouts for path in (own.names, own.embeddings, own.hashes, own.description)}
