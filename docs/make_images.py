@@ -1,0 +1,56 @@
+"""Make the pictures of the documentation from the results of the demo: `python docs/make_images.py overlens-demo`.
+
+The pictures are those that a run writes, made smaller; of the galleries only some rows are taken. Their photographs are
+free of copyright restrictions: astronaut (NASA), camera (Lav Varshney), brick (cc0textures.com), retina (Mikael
+Häggström) and coffee (Rachel Michetti), all from scikit-image.
+"""
+
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+WIDTH = 900
+COLOURS = 256
+ROW_TOP, ROW_HEIGHT, ROW_STEP = 138, 426, 466
+"""Where the rows of a gallery lie, in its pixels; a gallery is 1,500 pixels wide."""
+
+
+def main(demo: Path) -> None:
+    """Write every picture of the documentation beside this file."""
+    cross = demo / "dataset" / "cross"
+    pixels = cross / "gallery_archive_duplicate_examples_perceptual.png"
+    subjects = cross / "gallery_archive_duplicate_examples_cosine.png"
+    save(Image.open(cross / "venn_diagram_perceptual.png"), "venn.png")
+    save(Image.open(cross / "combined_tsne_by_label.png"), "tsne.png")
+    save(stack([gallery_row(pixels, 0), gallery_row(pixels, 4), gallery_row(subjects, 3)]), "pairs.png")
+
+
+def gallery_row(path: Path, row: int) -> Image.Image:
+    """Cut one row of two pairs out of a gallery."""
+    top = ROW_TOP + row * ROW_STEP
+    with Image.open(path) as gallery:
+        return gallery.convert("RGB").crop((0, top, gallery.width, top + ROW_HEIGHT))
+
+
+def stack(rows: list[Image.Image]) -> Image.Image:
+    """Put pictures of one width below one another."""
+    sheet = Image.new("RGB", (rows[0].width, sum(row.height for row in rows)), "white")
+    top = 0
+    for row in rows:
+        sheet.paste(row, (0, top))
+        top += row.height
+    return sheet
+
+
+def save(picture: Image.Image, name: str) -> None:
+    """Write a picture at the width of a page, in few colours, so that a clone stays small."""
+    height = round(picture.height * WIDTH / picture.width)
+    small = picture.convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS)
+    palette = small.quantize(COLOURS, Image.Quantize.MEDIANCUT)
+    dithered = small.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+    dithered.save(Path(__file__).with_name("images") / name, optimize=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
