@@ -47,8 +47,8 @@ def write_names(root: Path, content: str | bytes) -> Path:
     return path
 
 
-def list_x(root: Path, *, use_ground_truth: bool = False) -> Listing:
-    return list_images(DatasetSpec("X"), root, use_ground_truth=use_ground_truth)
+def list_x(root: Path, *, use_ground_truth: bool = False, max_images: int | None = None) -> Listing:
+    return list_images(DatasetSpec("X"), root, use_ground_truth=use_ground_truth, max_images=max_images)
 
 
 def found_files(listing: Listing, root: Path) -> list[str]:
@@ -228,6 +228,43 @@ def test_unusable_lists(root, content, message):
 def test_neither_list_nor_images(root):
     with pytest.raises(DatasetError, match="there is no image under"):
         list_x(root)
+
+
+@pytest.mark.parametrize(
+    ("max_images", "keys", "failed"),
+    [
+        pytest.param(1, ("b",), [], id="one"),
+        pytest.param(2, ("b",), ["ghost"], id="a missing image is one of them"),
+        pytest.param(3, ("b",), ["ghost", "../out"], id="a refused name is one of them"),
+        pytest.param(4, ("b", "a"), ["ghost", "../out"], id="a repeated name is not"),
+        pytest.param(5, ("b", "a"), ["ghost", "../out", "spectre"], id="all"),
+        pytest.param(9, ("b", "a"), ["ghost", "../out", "spectre"], id="more than there are"),
+    ],
+)
+def test_the_first_listed_images(root, max_images, keys, failed):
+    add_images(root, "a.jpg", "b.jpg", "c.jpg")
+    write_names(root, "b\nghost\nb\n../out\na\nspectre\n")
+    listing = list_x(root, max_images=max_images)
+    assert listing.keys == keys
+    assert [failure.key for failure in listing.failures] == failed
+    assert listing.n_attempted == min(max_images, 5)
+    said = [notice for notice in listing.notices if "--max-images" in notice]
+    assert said == [f"--max-images: the first {max_images} of 5 images are used"] * (max_images < 5)
+
+
+def test_what_is_odd_beyond_the_cap_is_not_said(root):
+    add_images(root, "a.jpg", "b.jpg", "b.png")
+    write_names(root, "a\nb\na.jpg\n")
+    assert list_x(root, max_images=1).notices == ("--max-images: the first 1 of 3 images are used",)
+
+
+def test_the_first_images_without_a_list(root):
+    add_images(root, "c.jpg", "a.png")
+    (root / "dataset" / "X" / "JPEGImages" / "b.jpg").symlink_to("nothing")
+    listing = list_x(root, max_images=2)
+    assert listing.keys == ("a.png",)
+    assert [failure.key for failure in listing.failures] == ["b.jpg"]
+    assert "--max-images: the first 2 of 3 images are used" in listing.notices
 
 
 @pytest.mark.parametrize("place", ["X", "X-data"])

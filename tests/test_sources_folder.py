@@ -1,12 +1,14 @@
 """Any folder of images: order, classes, what is left out, and what is refused."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from overlens.config import DatasetSpec
 from overlens.errors import ConfigError, DatasetError
+from overlens.layout import AnalysisLayout, CrossLayout
 from overlens.records import Listing
 from overlens.sources import list_images
 from overlens.sources.tree import scan_tree
@@ -29,8 +31,8 @@ def add_files(folder: Path, *names: str) -> None:
         (folder / name).touch()
 
 
-def list_folder(folder: Path) -> Listing:
-    return list_images(DatasetSpec("mine", folder), Path("/nowhere"), use_ground_truth=False)
+def list_folder(folder: Path, max_images: int | None = None) -> Listing:
+    return list_images(DatasetSpec("mine", folder), Path("/nowhere"), use_ground_truth=False, max_images=max_images)
 
 
 def test_keys_are_posix_paths_in_code_point_order(tmp_path):
@@ -153,4 +155,58 @@ def test_caltech101(shared_data):
 def test_ground_truth_of_a_folder_is_its_own_classes(shared_data):
     folder = shared_data / "pacs_mini" / "photo"
     truth = list_images(DatasetSpec("mine", folder), Path("/nowhere"), use_ground_truth=True)
-    assert truth == list_folder(folder)
+    own = list_folder(folder)
+    assert truth.notices == (*own.notices, "--use-ground-truth: a folder keeps its own classes")
+    assert replace(truth, notices=own.notices) == own
+
+
+def test_the_first_images_in_order(tmp_path):
+    add_files(tmp_path, "a/1.jpg", "a/3.jpg", "b/1.jpg", "notes.txt")
+    (tmp_path / "a" / "2.jpg").symlink_to("not fetched")
+    (tmp_path / "b" / "0.jpg").symlink_to("not fetched")
+    listing = list_folder(tmp_path, max_images=3)
+    assert listing.keys == ("a/1.jpg", "a/3.jpg")
+    assert [failure.key for failure in listing.failures] == ["a/2.jpg"]
+    assert "--max-images: the first 3 of 5 images are used" in listing.notices
+
+
+def test_a_cap_that_cuts_nothing_changes_nothing(tmp_path):
+    add_files(tmp_path, "a/1.jpg", "b/1.jpg")
+    assert list_folder(tmp_path, max_images=2) == list_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(["a/1.jpg", "a/2.jpg", "b/1.jpg"], id="the first images are of one class"),
+        pytest.param(["test/a/1.jpg", "test/a/2.jpg", "train/b/1.jpg"], id="the first images are of one split"),
+        pytest.param(["1.jpg", "2.jpg", "b/1.jpg"], id="the first images have no class"),
+    ],
+)
+def test_a_cap_changes_no_class(tmp_path, names):
+    add_files(tmp_path, *names)
+    first, everything = list_folder(tmp_path, max_images=2), list_folder(tmp_path)
+    assert first.labels == everything.labels[:2]
+    assert first.label_source == everything.label_source == "class folders"
+
+
+@pytest.fixture
+def with_results(tmp_path: Path) -> Path:
+    """A folder of two classes that a run has written its results into."""
+    add_files(tmp_path, "pictures/x/1.jpg", "pictures/y/2.jpg")
+    for place in (AnalysisLayout(tmp_path, "mine").gallery("cosine"), CrossLayout(tmp_path).venn("cosine")):
+        add_files(place.parent, place.name)
+    add_files(CrossLayout(tmp_path).mark.parent, CrossLayout(tmp_path).mark.name)
+    return tmp_path
+
+
+def test_results_take_no_place_and_move_no_class(with_results):
+    listing = list_folder(with_results, max_images=2)
+    assert listing.keys == ("pictures/x/1.jpg", "pictures/y/2.jpg")
+    assert listing.labels == ("x", "y")
+    assert listing.notices == ("pictures left out, as they are results of earlier runs: 2",)
+
+
+def test_a_folder_of_results_alone(with_results):
+    with pytest.raises(DatasetError, match=r"no image under .*cross but results of earlier runs \(1\)"):
+        list_folder(with_results / "dataset" / "cross")

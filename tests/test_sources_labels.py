@@ -36,8 +36,8 @@ def write(root: Path, name: str, content: object) -> None:
     (root / "dataset" / "X-data" / name).write_text(text, encoding="utf-8")
 
 
-def list_x(root: Path, *, use_ground_truth: bool = False) -> Listing:
-    return list_images(DatasetSpec("X"), root, use_ground_truth=use_ground_truth)
+def list_x(root: Path, *, use_ground_truth: bool = False, max_images: int | None = None) -> Listing:
+    return list_images(DatasetSpec("X"), root, use_ground_truth=use_ground_truth, max_images=max_images)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +76,22 @@ def test_an_aligned_list_skips_names_that_failed(tmp_path):
     make_dataset(tmp_path, ["a", "b"], listed="a\nghost\nb\n")
     write(tmp_path, "labels.json", ["L1", "boo", "L2"])
     assert list_x(tmp_path).labels == ("L1", "L2")
+
+
+@pytest.mark.parametrize("classes", [["L1", "boo", "L1", "L2"], ["L1", "boo", "L2"]], ids=["lines", "distinct names"])
+def test_an_aligned_list_follows_the_whole_list_under_a_cap(tmp_path, classes):
+    make_dataset(tmp_path, ["a", "b"], listed="a\nghost\na\nb\n")
+    write(tmp_path, "labels.json", classes)
+    assert list_x(tmp_path, max_images=2).labels == ("L1",)
+    assert list_x(tmp_path, max_images=3).labels == ("L1", "L2")
+
+
+def test_a_cap_changes_no_class_folder(tmp_path):
+    make_dataset(tmp_path, ["cat/1", "cat/2", "dog/3"])
+    write(tmp_path, "2_ground_truth.json", TRUTH)
+    listing = list_x(tmp_path, max_images=2)
+    assert listing.labels == ("cat", "cat")
+    assert listing.label_source == "class folders"
 
 
 def test_class_folders_come_before_the_ground_truth(tmp_path):
@@ -171,17 +187,19 @@ def test_an_aligned_list_needs_a_list_of_names(root):
     ],
 )
 def test_class_folders(paths, classes):
-    assert labels_from_folders(paths).values == classes
+    assert labels_from_folders(paths, paths).values == classes
 
 
 def test_one_common_folder_is_said():
-    assert labels_from_folders(["x/1.jpg", "x/2.jpg"]).notices == (
+    paths = ["x/1.jpg", "x/2.jpg"]
+    assert labels_from_folders(paths, paths).notices == (
         "all images lie in one folder, 'x', so folder names give no classes",
     )
 
 
 def test_split_folders_are_said():
-    labels = labels_from_folders(["train/cat/1.jpg", "test/dog/2.jpg"])
+    paths = ["train/cat/1.jpg", "test/dog/2.jpg"]
+    labels = labels_from_folders(paths, paths)
     assert labels.notices == ("the folders test, train are taken for splits, the folders below them for classes",)
 
 

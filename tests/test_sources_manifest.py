@@ -19,10 +19,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "set"
 
 
-def list_text(folder: Path, text: str, name: str = "list.csv") -> Listing:
+def list_text(folder: Path, text: str, name: str = "list.csv", max_images: int | None = None) -> Listing:
     path = folder / name
     path.write_bytes(text.encode())
-    return list_images(DatasetSpec("mine", path), Path("/nowhere"), use_ground_truth=True)
+    spec = DatasetSpec("mine", path)
+    return list_images(spec, Path("/nowhere"), use_ground_truth=False, max_images=max_images)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +89,33 @@ def test_repeated_and_blank_rows_are_counted(folder):
         "list.csv: repeated images, counted once: 3 (first: './a.jpg')",
         "list.csv: rows that give an image a further class, left out: 1 (first: 'a.jpg')",
     )
+
+
+def test_ground_truth_of_a_manifest_is_its_own_classes(folder):
+    own = list_text(folder, "path,label\na.jpg,cat\n")
+    truth = list_images(DatasetSpec("mine", folder / "list.csv"), Path("/nowhere"), use_ground_truth=True)
+    assert truth.labels == own.labels == ("cat",)
+    assert truth.notices == ("--use-ground-truth: a manifest keeps its own classes",)
+
+
+@pytest.mark.parametrize(
+    ("max_images", "keys", "failed"),
+    [
+        pytest.param(1, ("sub/b.jpg",), [], id="one"),
+        pytest.param(2, ("sub/b.jpg",), ["ghost.jpg"], id="a missing image is one of them"),
+        pytest.param(3, ("sub/b.jpg", "a.jpg"), ["ghost.jpg"], id="a repeated row is not"),
+        pytest.param(4, ("sub/b.jpg", "a.jpg"), ["ghost.jpg", "spectre.jpg"], id="all"),
+    ],
+)
+def test_the_first_listed_images(folder, max_images, keys, failed):
+    text = "path,label\nsub/b.jpg,\n\nghost.jpg,x\nghost.jpg,x\na.jpg,cat\nspectre.jpg,x\nsub/b.jpg,dog\n"
+    listing = list_text(folder, text, max_images=max_images)
+    assert listing.keys == keys
+    assert listing.labels == ("dog", "cat")[: len(keys)], "a later row may still give a class to a kept image"
+    assert [failure.key for failure in listing.failures] == failed
+    assert listing.n_attempted == max_images
+    said = [notice for notice in listing.notices if "--max-images" in notice]
+    assert said == [f"--max-images: the first {max_images} of 4 images are used"] * (max_images < 4)
 
 
 @pytest.mark.parametrize(

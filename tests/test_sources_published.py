@@ -28,8 +28,9 @@ def write(folder: Path, name: str, content: object) -> None:
     (folder / f"{name}.json").write_text(json.dumps(content))
 
 
-def load_x(analysis: Path, *, use_ground_truth: bool = False) -> Published:
-    return load_published(DatasetSpec("X"), analysis.parents[2], use_ground_truth=use_ground_truth)
+def load_x(analysis: Path, *, use_ground_truth: bool = False, max_images: int | None = None) -> Published:
+    root = analysis.parents[2]
+    return load_published(DatasetSpec("X"), root, use_ground_truth=use_ground_truth, max_images=max_images)
 
 
 def test_float32_rows_stay_mapped(analysis):
@@ -84,6 +85,40 @@ def test_a_row_that_is_no_direction_is_a_failure(analysis, row, reason):
     np.testing.assert_allclose(features.embeddings, ROWS[[0, 2]], atol=1e-7)
     assert features.hashes.tolist() == [[0] * 8, [255] * 8]
     assert [(failure.key, failure.reason) for failure in features.failures] == [("b", reason)]
+
+
+def test_the_first_rows_stay_mapped(analysis):
+    write(analysis, "labels", ["x", "y", "z"])
+    write(analysis, "hashes", ["0000000000000000", "00000000000000ff", "ffffffffffffffff"])
+    published = load_x(analysis, max_images=2)
+    features = published.features
+    assert isinstance(features.embeddings, np.memmap)
+    np.testing.assert_array_equal(features.embeddings, ROWS[:2].astype(np.float32))
+    assert features.keys == ("a", "b")
+    assert features.labels == ("x", "y")
+    assert features.hashes.tolist() == [[0] * 8, [0] * 7 + [255]]
+    assert published.notices == ("--max-images: the first 2 of 3 images are used",)
+
+
+def test_an_unusable_row_is_one_of_the_first(analysis):
+    np.save(analysis / "embeddings.npy", np.array([ROWS[0], [0, 0], [np.nan, 0]]))
+    features = load_x(analysis, max_images=2).features
+    assert features.keys == ("a",)
+    assert [failure.key for failure in features.failures] == ["b"]
+
+
+@pytest.mark.parametrize("max_images", [3, 4])
+def test_a_cap_that_cuts_nothing_is_not_said(analysis, max_images):
+    published = load_x(analysis, max_images=max_images)
+    assert published.features.n_attempted == 3
+    assert published.notices == ()
+
+
+def test_a_cap_changes_no_class_folder(analysis):
+    write(analysis, "names", ["cat/1", "cat/2", "dog/3"])
+    features = load_x(analysis, max_images=2).features
+    assert features.labels == ("cat", "cat")
+    assert features.label_source == "class folders"
 
 
 def test_hashes_alone_are_enough(analysis):
@@ -153,7 +188,7 @@ def put(name: str, content: object) -> object:
             "as a NumPy array",
             id="truncated",
         ),
-        pytest.param(lambda f: (f / "embeddings.npy").unlink(), "neither .* nor hashes", id="neither"),
+        pytest.param(lambda f: (f / "embeddings.npy").unlink(), "neither embeddings.* nor hashes", id="neither"),
         pytest.param(lambda f: (f / "names.json").unlink(), r"there is no names\.json in", id="no names"),
         pytest.param(put("names", ["a", "b", "a"]), "1 names more than once .*'a'", id="repeated name"),
         pytest.param(put("names", {"a": 1}), "wanted is a list of image names", id="names as object"),

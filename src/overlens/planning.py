@@ -45,9 +45,11 @@ def plan_images(config: RunConfig, encoder: Encoder | None = None) -> ImagePlan:
     """List every dataset and start the encoder, or `encoder` in its place, if anything needs it."""
     if config.needs_hashes:
         check_hash_size(config.hashing.hash_type, config.hashing.hash_size)
-    listings = [list_images(spec, config.root, use_ground_truth=config.use_ground_truth) for spec in config.datasets]
+    listings = [
+        list_images(spec, config.root, use_ground_truth=config.use_ground_truth, max_images=config.max_images)
+        for spec in config.datasets
+    ]
     listings = [_without_results(listing) for listing in listings]
-    listings = [_first_images(listing, config.max_images) for listing in listings]
     if config.few_shot:
         _require_labels({listing.dataset: listing.labels for listing in listings})
     notices = [sentence for listing in listings for sentence in tell(listing.dataset, listing.notices)]
@@ -60,8 +62,10 @@ def plan_published(config: RunConfig, encoder: Encoder | None = None) -> Materia
     """Read the published features of every dataset and see that they can be compared."""
     if encoder is not None:
         raise ConfigError("an encoder object has no work with from_embeddings; leave out one of them")
-    found = [load_published(spec, config.root, use_ground_truth=config.use_ground_truth) for spec in config.datasets]
-    found = [replace(published, features=_first_rows(published.features, config.max_images)) for published in found]
+    found = [
+        load_published(spec, config.root, use_ground_truth=config.use_ground_truth, max_images=config.max_images)
+        for spec in config.datasets
+    ]
     _require_columns(config, found)
     if config.few_shot:
         _require_labels({published.features.dataset: published.features.labels for published in found})
@@ -125,32 +129,6 @@ def _without_results(listing: Listing) -> Listing:
         paths=tuple(listing.paths[row] for row in kept),
         labels=tuple(listing.labels[row] for row in kept),
         notices=(*listing.notices, f"pictures left out, as they are results of earlier runs: {n_results}"),
-    )
-
-
-def _first_images(listing: Listing, n: int | None) -> Listing:
-    if n is None or listing.n_attempted <= n:
-        return listing
-    kept = slice(min(n, len(listing.keys)))
-    return replace(
-        listing,
-        keys=listing.keys[kept],
-        paths=listing.paths[kept],
-        labels=listing.labels[kept],
-        failures=listing.failures[: n - len(listing.keys[kept])],
-        notices=(*listing.notices, f"--max-images: the first {n} of {listing.n_attempted} images are used"),
-    )
-
-
-def _first_rows(features: Features, n: int | None) -> Features:
-    if n is None or features.n_kept <= n:
-        return features
-    return replace(
-        features,
-        keys=features.keys[:n],
-        labels=features.labels[:n],
-        embeddings=None if features.embeddings is None else features.embeddings[:n],
-        hashes=None if features.hashes is None else features.hashes[:n],
     )
 
 

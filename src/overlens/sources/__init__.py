@@ -4,6 +4,7 @@ A source lists; it opens no image. What it finds wrong with one image is a failu
 about the dataset is a notice, and what makes the dataset unusable raises.
 """
 
+from dataclasses import replace
 from os.path import normpath
 from pathlib import Path
 
@@ -19,29 +20,40 @@ from overlens.sources.published import Published, load_published
 __all__ = ["Published", "list_images", "load_published"]
 
 
-def list_images(spec: DatasetSpec, root: Path, *, use_ground_truth: bool) -> Listing:
+def list_images(spec: DatasetSpec, root: Path, *, use_ground_truth: bool, max_images: int | None = None) -> Listing:
     """List the images of one dataset with their classes.
 
     Args:
         spec: The dataset. Without a path it is in the documented layout under `root`; a path is a folder of images, a
             dataset folder of the documented layout, or a manifest (.csv, .tsv, .parquet).
         root: Folder that holds `dataset/`.
-        use_ground_truth: Take the classes from `2_ground_truth.json`. A folder or a manifest keeps its own classes.
+        use_ground_truth: Take the classes from `2_ground_truth.json`. A folder or a manifest keeps its own classes, and
+            a notice says so.
+        max_images: Use the first so many distinct names only, at least 1, missing images included. They are the first
+            lines of `2_test.txt`, the first rows of a manifest, or in a folder the first by code point.
 
     Raises:
         ConfigError: The path is a file of no known kind.
         DatasetError: There is no such dataset, it has no images, or a list or label file is malformed.
     """
     if spec.path is None:
-        return list_documented(spec, InputLayout(root, spec.name), use_ground_truth=use_ground_truth)
+        layout = InputLayout(root, spec.name)
+        return list_documented(spec, layout, use_ground_truth=use_ground_truth, max_images=max_images)
     if not spec.path.exists():
         raise DatasetError(f"dataset {spec.name!r}: {spec.path} does not exist; give a folder or a manifest: NAME=PATH")
     if not spec.path.is_dir():
-        return list_manifest(spec, spec.path)
-    layout = _documented_at(spec.path)
-    if layout is not None:
-        return list_documented(spec, layout, use_ground_truth=use_ground_truth)
-    return list_folder(spec, spec.path)
+        return _keeping_classes(list_manifest(spec, spec.path, max_images=max_images), "manifest", use_ground_truth)
+    found = _documented_at(spec.path)
+    if found is not None:
+        return list_documented(spec, found, use_ground_truth=use_ground_truth, max_images=max_images)
+    listing = list_folder(spec, spec.path, max_images=max_images)
+    return _keeping_classes(listing, "folder", use_ground_truth)
+
+
+def _keeping_classes(listing: Listing, kind: str, use_ground_truth: bool) -> Listing:
+    if not use_ground_truth:
+        return listing
+    return replace(listing, notices=(*listing.notices, f"--use-ground-truth: a {kind} keeps its own classes"))
 
 
 def _documented_at(folder: Path) -> InputLayout | None:

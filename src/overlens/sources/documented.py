@@ -9,7 +9,7 @@ Two names of one file count once: they would be a duplicate that is none.
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from overlens.config import DatasetSpec
@@ -17,6 +17,7 @@ from overlens.decode import image_extensions
 from overlens.errors import DatasetError
 from overlens.layout import InputLayout
 from overlens.records import Failure, Listing
+from overlens.sources.cap import notice_cap
 from overlens.sources.labels import Unlabelled, count_repeated, find_labels, read_class_names
 from overlens.sources.textfiles import read_lines
 from overlens.sources.tree import (
@@ -36,10 +37,14 @@ _FAVOURITES = (".jpg", ".jpeg")
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Where each usable name was found: `files[i]` is the POSIX path under the image folder of `keys[i]`."""
+    """Where each usable name was found: `files[i]` is the POSIX path under the image folder of `keys[i]`.
+
+    `all_files` are the files of all names, those beyond `--max-images` included.
+    """
 
     keys: tuple[str, ...]
     files: tuple[str, ...]
+    all_files: tuple[str, ...]
     failures: tuple[Failure, ...]
     notices: tuple[str, ...]
 
@@ -60,13 +65,16 @@ class FolderLayout(InputLayout):
         return self.root / InputLayout(self.root, self.dataset).data.name
 
 
-def list_documented(spec: DatasetSpec, layout: InputLayout, *, use_ground_truth: bool) -> Listing:
+def list_documented(
+    spec: DatasetSpec, layout: InputLayout, *, use_ground_truth: bool, max_images: int | None = None
+) -> Listing:
     """List the images of one dataset in the documented layout.
 
     Args:
         spec: The dataset; its name goes into the records.
         layout: Where its files are; may carry another name than `spec`.
         use_ground_truth: Take the classes from `2_ground_truth.json` alone.
+        max_images: Use the first so many distinct names only, missing images included.
 
     Raises:
         DatasetError: The image folder is missing, no image is named, or a list or label file is malformed.
@@ -74,14 +82,14 @@ def list_documented(spec: DatasetSpec, layout: InputLayout, *, use_ground_truth:
     folder = layout.images
     if not folder.is_dir():
         raise _missing_dataset(layout)
-    extensions = image_extensions()
     listed = _read_names(layout) if layout.names.is_file() else None
-    placed = _place_all(spec, layout, extensions) if listed is None else _place(spec, layout, listed[0], extensions)
+    placed = _place_all(spec, layout, max_images) if listed is None else _place(spec, layout, listed[0], max_images)
     images = Unlabelled(
         keys=placed.keys,
         paths=placed.files,
+        all_paths=placed.all_files,
         listed=None if listed is None else listed[0],
-        extensions=extensions,
+        extensions=image_extensions(),
         labels_file=layout.labels,
         ground_truth_file=layout.ground_truth,
     )
@@ -154,10 +162,25 @@ def _favour(file: str) -> tuple[int, str]:
     return (_FAVOURITES.index(extension) if extension in _FAVOURITES else len(_FAVOURITES)), file
 
 
-def _place(spec: DatasetSpec, layout: InputLayout, listed: list[str], extensions: frozenset[str]) -> Placed:
+def _place(spec: DatasetSpec, layout: InputLayout, listed: list[str], max_images: int | None) -> Placed:
     names, repeated = count_repeated(listed)
     tree = scan_tree(layout.images, hidden=True)
-    index = NameIndex(tree, extensions)
+    index = NameIndex(tree, image_extensions())
+    placed = _look_up(spec, names[:max_images], index, tree)
+    is_cut = max_images is not None and len(names) > max_images
+    return replace(
+        placed,
+        # Looking a name up touches no file, so what lies beyond the cap costs no more than its name.
+        all_files=_look_up(spec, names, index, tree).files if is_cut else placed.files,
+        notices=(
+            *_notice_repeated(layout.names.name, repeated),
+            *notice_cap(max_images, len(names)),
+            *placed.notices,
+        ),
+    )
+
+
+def _look_up(spec: DatasetSpec, names: list[str], index: NameIndex, tree: FileTree) -> Placed:
     key_of: dict[str, str] = {}
     failures: list[Failure] = []
     ambiguous: list[tuple[str, list[str]]] = []
@@ -173,8 +196,8 @@ def _place(spec: DatasetSpec, layout: InputLayout, listed: list[str], extensions
             ambiguous.append((name, found))
         if key_of.setdefault(found[0], name) != name:
             twins.append((key_of[found[0]], name))
-    notices = (*_notice_repeated(layout.names.name, repeated), *_notice_choices(ambiguous, twins))
-    return Placed(tuple(key_of.values()), tuple(key_of), tuple(failures), notices)
+    files = tuple(key_of)
+    return Placed(tuple(key_of.values()), files, files, tuple(failures), tuple(_notice_choices(ambiguous, twins)))
 
 
 def _refusal(name: str, found: list[str], tree: FileTree) -> str:
@@ -202,15 +225,19 @@ def _notice_choices(ambiguous: list[tuple[str, list[str]]], twins: list[tuple[st
         yield f"names of a file already named, left out: {len(twins)} (first: {second!r}, the same as {first!r})"
 
 
-def _place_all(spec: DatasetSpec, layout: InputLayout, extensions: frozenset[str]) -> Placed:
+def _place_all(spec: DatasetSpec, layout: InputLayout, max_images: int | None) -> Placed:
     tree = scan_tree(layout.images)
-    files = [file for file in (*tree.files, *tree.broken) if extension_of(file) in extensions]
+    extensions = image_extensions()
+    files = sorted(file for file in (*tree.files, *tree.broken) if extension_of(file) in extensions)
     if not files:
         raise DatasetError(f"{layout.names} does not exist and there is no image under {layout.images}; add images")
-    reasons = {file: _outside(file, tree) or file_refusal(file, tree) for file in sorted(files)}
-    kept = tuple(file for file, reason in reasons.items() if not reason)
-    failures = tuple(Failure(spec.name, as_utf8(file), reason) for file, reason in reasons.items() if reason)
-    return Placed(kept, kept, failures, (f"{layout.names} does not exist: every image under JPEGImages is listed",))
+    reasons = {file: _outside(file, tree) or file_refusal(file, tree) for file in files}
+    usable = tuple(file for file in files if not reasons[file])
+    kept = tuple(file for file in files[:max_images] if not reasons[file])
+    failed = [file for file in files[:max_images] if reasons[file]]
+    failures = tuple(Failure(spec.name, as_utf8(file), reasons[file]) for file in failed)
+    why = f"{layout.names} does not exist: every image under JPEGImages is listed"
+    return Placed(kept, kept, usable, failures, (why, *notice_cap(max_images, len(files))))
 
 
 def _read_names(layout: InputLayout) -> tuple[list[str], tuple[str, ...]]:

@@ -36,6 +36,8 @@ class Unlabelled:
     Attributes:
         keys: Key of each image.
         paths: POSIX path of each image under its folder, aligned with `keys`.
+        all_paths: The paths of the whole dataset, those beyond `--max-images` included: what folders mean follows from
+            all of them, so that a cap changes the class of no image.
         listed: Names as listed, repeated ones included: what a list of classes is aligned with. None: there is no list.
         extensions: Image extensions, lower case with dot; a key and a labelled name may differ by one.
         labels_file: `labels.json`.
@@ -44,6 +46,7 @@ class Unlabelled:
 
     keys: tuple[str, ...]
     paths: Sequence[str]
+    all_paths: Sequence[str]
     listed: Sequence[str] | None
     extensions: frozenset[str]
     labels_file: Path
@@ -65,7 +68,7 @@ def find_labels(images: Unlabelled, *, use_ground_truth: bool) -> Labels:
         return _labels_from_file(images, truth, truth.name)
     if images.labels_file.is_file():
         return _labels_from_file(images, images.labels_file, images.labels_file.name)
-    labels = labels_from_folders(images.paths)
+    labels = labels_from_folders(images.paths, images.all_paths)
     if labels.source == CLASS_FOLDERS or not truth.is_file():
         return labels
     found = _labels_from_file(images, truth, truth.name)
@@ -73,15 +76,16 @@ def find_labels(images: Unlabelled, *, use_ground_truth: bool) -> Labels:
     return replace(found, notices=(why, *found.notices))
 
 
-def labels_from_folders(paths: Sequence[str]) -> Labels:
+def labels_from_folders(paths: Sequence[str], all_paths: Sequence[str]) -> Labels:
     """Return the first folder of each image below the deepest folder that holds all images.
 
     Where all these folders are named like splits (train, test, val ...), the folder below them is the class.
 
     Args:
         paths: POSIX paths. An image that lies directly in the common folder has no class.
+        all_paths: The paths of the whole dataset, which decide on the common folder and on splits.
     """
-    folders = [path.split("/")[:-1] for path in paths]
+    folders = [path.split("/")[:-1] for path in all_paths]
     depth = _common_depth(folders)
     notices: list[str] = []
     heads = {folder[depth] for folder in folders if len(folder) > depth}
@@ -90,8 +94,8 @@ def labels_from_folders(paths: Sequence[str]) -> Labels:
         notices.append(
             f"the folders {', '.join(sorted(heads))} are taken for splits, the folders below them for classes"
         )
-    values = tuple(folder[depth] if len(folder) > depth else None for folder in folders)
-    if not any(values):
+    values = tuple(_folder_at(depth, path) for path in paths)
+    if not any(len(folder) > depth for folder in folders):
         common = "/".join(folders[0][:depth]) if folders and not notices else ""
         notices += [f"all images lie in one folder, {common!r}, so folder names give no classes"] if common else []
         return Labels(values, NO_LABELS, tuple(notices))
@@ -197,6 +201,11 @@ def _notice_missing(keys: Sequence[str], values: Sequence[str | None], source: s
     missing = [key for key, value in zip(keys, values, strict=True) if value is None]
     if missing:
         yield f"images without a class in {source}: {len(missing)} of {len(keys)} (first: {missing[0]!r})"
+
+
+def _folder_at(depth: int, path: str) -> str | None:
+    folder = path.split("/")[:-1]
+    return folder[depth] if len(folder) > depth else None
 
 
 def _common_depth(folders: list[list[str]]) -> int:

@@ -13,12 +13,15 @@ from pathlib import Path
 from overlens.config import DatasetSpec
 from overlens.errors import ConfigError, DatasetError
 from overlens.records import Failure, Listing
+from overlens.sources.cap import notice_cap
 from overlens.sources.labels import NO_LABELS, as_class_id
 from overlens.sources.textfiles import read_table, require_row_length
 from overlens.sources.tree import NO_SUCH_FILE
 
 PATH_COLUMNS = ("path", "file", "filename", "image", "name")
 LABEL_COLUMNS = ("label", "class")
+
+_BEYOND_CAP = ""
 
 # Path as written, class.
 Row = tuple[str, str | None]
@@ -34,9 +37,20 @@ class Table:
 
 @dataclass(slots=True)
 class _Found:
-    """What the rows came to so far; `key_of` maps each file to its key, to see one file under two spellings."""
+    """What the rows came to so far.
+
+    Attributes:
+        key_of: Each file and its key, to see one file under two spellings.
+        named: Each distinct path as written, and the key that it stands for, or `_BEYOND_CAP`.
+        label_of: Class of each key.
+        failure_of: Why an image cannot be used, for each key.
+        n_blank: Rows without a path.
+        repeated: Paths of images already named.
+        contradicted: Keys of images that got a further class.
+    """
 
     key_of: dict[str, str] = field(default_factory=dict)
+    named: dict[str, str] = field(default_factory=dict)
     label_of: dict[str, str | None] = field(default_factory=dict)
     failure_of: dict[str, str] = field(default_factory=dict)
     n_blank: int = 0
@@ -44,8 +58,8 @@ class _Found:
     contradicted: list[str] = field(default_factory=list)
 
 
-def list_manifest(spec: DatasetSpec, manifest: Path) -> Listing:
-    """List the images that the table `manifest` names, in its order.
+def list_manifest(spec: DatasetSpec, manifest: Path, *, max_images: int | None = None) -> Listing:
+    """List the images that the table `manifest` names, in its order, or the first `max_images` of them.
 
     Raises:
         ConfigError: The file is no kind of table that can be read.
@@ -57,8 +71,8 @@ def list_manifest(spec: DatasetSpec, manifest: Path) -> Listing:
             f"{manifest} is neither a folder nor a manifest; a manifest is a file that ends in {', '.join(READERS)}"
         )
     table = read(manifest)
-    found = _find_files(manifest.parent, table.rows)
-    if not found.label_of and not found.failure_of:
+    found = _find_files(manifest.parent, table.rows, max_images)
+    if not found.named:
         raise DatasetError(f"{manifest} names no image; list one path a row under the column path")
     return Listing(
         dataset=spec.name,
@@ -67,17 +81,19 @@ def list_manifest(spec: DatasetSpec, manifest: Path) -> Listing:
         labels=tuple(found.label_of.values()),
         label_source=f"manifest column {table.label_column}" if any(found.label_of.values()) else NO_LABELS,
         failures=tuple(Failure(spec.name, key, reason) for key, reason in found.failure_of.items()),
-        notices=tuple(_notices(manifest.name, table, found)),
+        notices=(*notice_cap(max_images, len(found.named)), *_notices(manifest.name, table, found)),
     )
 
 
-def _find_files(folder: Path, rows: Iterable[Row]) -> _Found:
+def _find_files(folder: Path, rows: Iterable[Row], max_images: int | None) -> _Found:
     found = _Found()
     for written, label in rows:
         if not written:
             found.n_blank += 1
-        elif written in found.label_of or written in found.failure_of:
-            _note_repeated(found, written, written, label)
+        elif written in found.named:
+            _note_repeated(found, written, label)
+        elif max_images is not None and len(found.named) >= max_images:
+            found.named[written] = _BEYOND_CAP
         else:
             _add(found, folder, written, label)
     return found
@@ -86,17 +102,20 @@ def _find_files(folder: Path, rows: Iterable[Row]) -> _Found:
 def _add(found: _Found, folder: Path, written: str, label: str | None) -> None:
     file, reason = _locate(folder, written)
     if reason:
+        found.named[written] = written
         found.failure_of[written] = reason
-    elif file in found.key_of:
-        _note_repeated(found, written, found.key_of[file], label)
+        return
+    found.named[written] = key = found.key_of.setdefault(file, written)
+    if key == written:
+        found.label_of[key] = label
     else:
-        found.key_of[file] = written
-        found.label_of[written] = label
+        _note_repeated(found, written, label)
 
 
-def _note_repeated(found: _Found, written: str, key: str, label: str | None) -> None:
+def _note_repeated(found: _Found, written: str, label: str | None) -> None:
+    key = found.named[written]
     found.repeated.append(written)
-    if label is None or key in found.failure_of:
+    if label is None or key not in found.label_of:
         return
     if found.label_of[key] is None:
         found.label_of[key] = label
