@@ -7,14 +7,14 @@ features are held against one another. Whatever cannot work is refused here.
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 
 from overlens.config import EncoderConfig, HashConfig, RunConfig
 from overlens.encoders import Encoder, LoadedEncoder, load_encoder, wrap_encoder
 from overlens.errors import ConfigError, DatasetError
 from overlens.hashes import check_hash_size
-from overlens.layout import AnalysisLayout, find_results
+from overlens.layout import AnalysisLayout
 from overlens.notices import tell
 from overlens.records import Failure, Features, Listing, ModelInfo
 from overlens.sources import Published, list_images, load_published
@@ -49,13 +49,12 @@ def plan_images(config: RunConfig, encoder: Encoder | None = None) -> ImagePlan:
         list_images(spec, config.root, use_ground_truth=config.use_ground_truth, max_images=config.max_images)
         for spec in config.datasets
     ]
-    listings = [_without_results(listing) for listing in listings]
     if config.few_shot:
         _require_labels({listing.dataset: listing.labels for listing in listings})
     notices = [sentence for listing in listings for sentence in tell(listing.dataset, listing.notices)]
     notices += _tell_same_files(listings)
     loaded = _start_encoder(config, encoder) if config.needs_embeddings else None
-    return ImagePlan(tuple(listings), loaded, tuple(notices))
+    return ImagePlan(tuple(listings), loaded, (*notices, *(loaded.notices if loaded else ())))
 
 
 def plan_published(config: RunConfig, encoder: Encoder | None = None) -> Material:
@@ -115,21 +114,6 @@ def _tell_same_files(listings: Sequence[Listing]) -> list[str]:
         if (n_same := len(files[first] & files[second]))
         for line in tell(f"{first} and {second}", [f"{n_same} files belong to both, so they overlap by themselves"])
     ]
-
-
-def _without_results(listing: Listing) -> Listing:
-    """Leave out pictures that runs wrote, where a dataset's folder holds an output too."""
-    kept = [row for row, path in enumerate(listing.paths) if find_results(path) is None]
-    n_results = len(listing.keys) - len(kept)
-    if not n_results:
-        return listing
-    return replace(
-        listing,
-        keys=tuple(listing.keys[row] for row in kept),
-        paths=tuple(listing.paths[row] for row in kept),
-        labels=tuple(listing.labels[row] for row in kept),
-        notices=(*listing.notices, f"pictures left out, as they are results of earlier runs: {n_results}"),
-    )
 
 
 def _require_labels(datasets: Mapping[str, Sequence[str | None]]) -> None:

@@ -19,6 +19,7 @@ Shapes: n images of a shard, k of them kept, w values in a row.
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -165,6 +166,11 @@ class FeatureStore:
         for start in range(0, len(stamps), GATHER_ROWS):
             slots = [self._slots[stamp] for stamp in stamps[start : start + GATHER_ROWS]]
             yield self._take(np.array(slots, np.int64))
+
+    def remove(self) -> None:
+        """Delete the store; rows that `gather` has given stay good."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._shards, self._slots, self._by_key = [], {}, None
 
     def _take(self, slots: NDArray[np.int64]) -> NDArray[Any]:
         numbers = slots >> SLOT_BITS
