@@ -44,9 +44,10 @@ def export_features(
     if before.get("images_sha256") == description["images_sha256"]:
         # Of the same images: what this run does not need stays valid beside what it writes.
         description = {key: value or before.get(key) for key, value in description.items()}
-    write_bytes(layout.labels, _list_bytes(known.labels))
-    if before != description or not all(path.is_file() for path in _described(layout, description)):
+    labels = _list_bytes(known.labels)
+    if before != description or not _is_complete(layout, description, labels):
         _remove_misleading(layout, before, description)
+        write_bytes(layout.labels, labels)
         if known.stores.embeddings is not None:
             write_rows(layout.embeddings, known.embedding_blocks(), len(known.rows))
         if hashes is not None:
@@ -125,9 +126,12 @@ def _read_description(layout: AnalysisLayout) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _described(layout: AnalysisLayout, description: dict[str, Any]) -> list[Path]:
+def _is_complete(layout: AnalysisLayout, description: dict[str, Any], labels: bytes) -> bool:
     optional = {"embeddings": layout.embeddings, "hashes": layout.hashes}
-    return [layout.names, *(path for part, path in optional.items() if description[part])]
+    described = [layout.names, *(path for part, path in optional.items() if description[part])]
+    return (
+        all(path.is_file() for path in described) and layout.labels.is_file() and layout.labels.read_bytes() == labels
+    )
 
 
 def _remove_misleading(layout: AnalysisLayout, before: dict[str, Any], description: dict[str, Any]) -> None:
