@@ -152,9 +152,7 @@ def test_too_few_classes_are_all_used_and_said():
     assert {skipped.reason for skipped in splits.skipped} == {
         "no class has 11 images or more; the most in one class: 10"
     }
-    assert splits.notices == (
-        "9-shot: 4 classes were asked for; 2 of 10 have 9 images",
-    )
+    assert splits.notices == ("9-shot: 4 classes were asked for; 2 of 10 have 9 images",)
 
 
 def test_the_name_of_the_dataset_moves_nothing():
@@ -208,3 +206,14 @@ def test_a_real_long_tail(shared_data):
         "caltech", [listing.keys[i] for i in order], [listing.labels[i] for i in order], config=FewShotConfig()
     )
     assert as_json(again) == as_json(splits)
+
+
+def test_a_frame_has_a_row_an_image():
+    split = draw_splits("D", KEYS, LABELS, config=SMALL).drawn[1]
+    frame = split.to_pandas()
+    assert list(frame.columns) == ["dataset", "strategy", "k_shot", "seed", "name", "label"]
+    assert frame["name"].tolist() == list(split.names)
+    assert frame["label"].tolist() == list(split.labels)
+    assert set(frame[["dataset", "strategy", "k_shot", "seed"]].itertuples(index=False, name=None)) == {
+        ("D", split.strategy, split.k_shot, split.seed)
+    }

@@ -179,3 +179,28 @@ def test_published_artworks(shared_data):
         assert entry.mean_similarity == pytest.approx(float((there @ here.T).mean()), abs=1e-9)
         assert entry.centroid_similarity > entry.mean_similarity
     assert result.image_average.accuracy > 2 / len(set(artdl.labels))
+
+
+def test_a_frame_has_a_row_a_common_class_with_every_figure(pair):
+    result = measure_transfer(*pair)
+    frame = result.to_pandas()
+    assert list(frame.columns) == [
+        *("source", "target", "class_id", "name", "n_source", "n_target", "centroid_similarity", "mean_similarity"),
+        *("other_similarity", "nearest_source_class", "n_correct", "accuracy"),
+    ]
+    assert frame["class_id"].tolist() == ["b", "c", "d"]
+    assert set(frame["source"]) == {"S"} and set(frame["target"]) == {"T"}
+    for row, entry in zip(frame.itertuples(), result.classes, strict=True):
+        assert (row.name, row.n_source, row.n_correct) == (entry.name, entry.n_source, entry.n_correct)
+        assert (row.centroid_similarity, row.accuracy) == (entry.centroid_similarity, entry.accuracy)
+
+
+def test_a_figure_that_cannot_be_had_is_missing_in_the_frame():
+    source = from_rows("S", [[1, 0], [-1, 0], [0, 1]], ["a", "a", "b"])
+    frame = measure_transfer(source, from_rows("T", [[1, 0], [0, 1]], ["a", "b"])).to_pandas()
+    assert frame["centroid_similarity"].isna().tolist() == [True, False]
+
+
+def test_a_frame_without_common_classes_keeps_its_columns():
+    frame = measure_transfer(make_features("S", ["a"]), make_features("T", ["b"])).to_pandas()
+    assert frame.empty and "accuracy" in frame.columns

@@ -1,10 +1,12 @@
 """The pictures of a run: views are made from its records, the report draws them, the files get the documented names.
 
-Galleries show renditions, which are made from an image once; a run that reads no images has no galleries.
+Galleries show renditions, which are made from an image once; a run that reads no images has no galleries. An image that
+cannot be shown any more leaves its frame empty, and is counted.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +17,19 @@ from overlens.errors import DecodeError
 from overlens.features import KnownImages
 from overlens.layout import AnalysisLayout, CrossLayout
 from overlens.matching import PairSet
-from overlens.planning import tell
+from overlens.notices import tell
+from overlens.principal import principal_start
 from overlens.progress import Progress, Stage
-from overlens.projections import MIN_IMAGES, Projection, Skipped, neighbours_needed, project
-from overlens.records import Features, FloatRows
+from overlens.projections import (
+    METHOD_NAMES,
+    MIN_IMAGES,
+    Projection,
+    ProjectionTable,
+    Skipped,
+    neighbours_needed,
+    project,
+)
+from overlens.records import Features
 from overlens.report.coordinates import coordinates_csv
 from overlens.report.figures import draw_projection, draw_transfer
 from overlens.report.gallery import draw_gallery
@@ -32,13 +43,16 @@ from overlens.report.views import (
     ProjectionView,
     TransferRow,
     TransferView,
+    count_of,
     describe_encoder,
 )
 from overlens.search.neighbours import find_nearest
+from overlens.stacked import Rows, StackedRows
 from overlens.thumbnails import Thumbnails
 from overlens.transfer import Transfer
 
 MAX_VENN_SETS = 3
+COMBINED = "combined"
 
 
 def describe_criterion(analysis: Analysis, method: str) -> str:
@@ -67,17 +81,20 @@ def draw_overlaps(analysis: Analysis) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Shelf:
-    """Images of one dataset that galleries can show."""
+    """Images of one dataset that galleries can show; `unshown` gathers why a kept image could not be."""
 
     known: KnownImages
+    keys: Sequence[str]
     labels: Sequence[str]
     thumbnails: Thumbnails
+    unshown: dict[int, str] = field(default_factory=dict)
 
     def pixels(self, row: int) -> NDArray[np.uint8] | None:
-        """Rendition of the kept image `row`, or None if its file is gone."""
+        """Rendition of the kept image `row`, or None if the image cannot be read any more."""
         try:
             return self.thumbnails.get(self.known.digests[row], self.known.listing.paths[self.known.rows[row]])
-        except DecodeError:
+        except DecodeError as error:
+            self.unshown[row] = f"{self.known.listing.dataset}: {error}"
             return None
 
 
@@ -88,6 +105,7 @@ def draw_galleries(analysis: Analysis, known: Sequence[KnownImages], progress: P
     shelves = {
         images.listing.dataset: _Shelf(
             images,
+            images.keys,
             analysis.datasets[images.listing.dataset].shown_labels(),
             Thumbnails.open(AnalysisLayout(analysis.output, images.listing.dataset).store),
         )
@@ -98,7 +116,10 @@ def draw_galleries(analysis: Analysis, known: Sequence[KnownImages], progress: P
         for pair_set in pair_sets:
             _draw_gallery(analysis, pair_set, shelves)
             stage.advance(1)
-    return []
+    unshown = [reason for shelf in shelves.values() for reason in shelf.unshown.values()]
+    if not unshown:
+        return []
+    return tell("galleries", [f"{count_of(len(unshown), 'image')} could not be shown (first: {unshown[0]})"])
 
 
 def _draw_gallery(analysis: Analysis, pair_set: PairSet, shelves: Mapping[str, _Shelf]) -> None:
@@ -124,11 +145,11 @@ def _draw_gallery(analysis: Analysis, pair_set: PairSet, shelves: Mapping[str, _
 
 def _card(left: _Shelf, right: _Shelf, i: int, j: int, score_text: str) -> PairCard:
     return PairCard(
-        left.known.keys[i],
+        left.keys[i],
         left.known.listing.dataset,
         left.labels[i],
         left.pixels(i),
-        right.known.keys[j],
+        right.keys[j],
         right.known.listing.dataset,
         right.labels[j],
         right.pixels(j),
@@ -142,69 +163,89 @@ def _score_text(method: str, score: np.float32 | np.int32) -> str:
     return f"{score} bit differs" if score == 1 else f"{score} bits differ"
 
 
-def draw_projections(analysis: Analysis, progress: Progress) -> list[str]:
-    """Draw every dataset, and all of them together, by each projection; return what the user should know."""
+def draw_projections(analysis: Analysis, progress: Progress) -> tuple[tuple[ProjectionTable, ...], list[str]]:
+    """Draw every dataset, and all of them together, by each projection.
+
+    Returns:
+        One table a picture that could be made, and what the user should know.
+    """
     methods = analysis.config.projections.methods
     if not methods:
-        return []
+        return (), []
     groups: list[tuple[Features, ...]] = [(features,) for features in analysis.datasets.values()]
     if len(groups) > 1:
         groups.append(tuple(analysis.datasets.values()))
+    tables: list[ProjectionTable] = []
     notices: list[str] = []
     n_images = sum(features.n_kept for group in groups for features in group)
     with progress.stage("Projections", n_images * len(methods)) as stage:
         for group in groups:
-            notices += _draw_group(analysis, group, stage)
-    return notices
+            drawn, told = _draw_group(analysis, group, stage)
+            tables += drawn
+            notices += told
+    return tuple(tables), notices
 
 
-def _draw_group(analysis: Analysis, group: tuple[Features, ...], stage: Stage) -> list[str]:
+def _draw_group(
+    analysis: Analysis, group: tuple[Features, ...], stage: Stage
+) -> tuple[list[ProjectionTable], list[str]]:
     config = analysis.config.projections
-    rows = group[0].require_embeddings() if len(group) == 1 else _joined(group)
+    rows: Rows = StackedRows([features.require_embeddings() for features in group])
     name = group[0].dataset if len(group) == 1 else "all datasets together"
     k = neighbours_needed(len(rows), config)
     if k == 0:
         stage.advance(len(rows) * len(config.methods))
-        return tell(name, [f"no projection of {len(rows)} images: at least {MIN_IMAGES} are needed"])
+        return [], tell(name, [f"no projection of {len(rows)} images: at least {MIN_IMAGES} are needed"])
     graph = find_nearest(rows, k=k)
+    start = principal_start(rows, config.seed)
+    tables: list[ProjectionTable] = []
     notices: list[str] = []
     for method in config.methods:
-        result = project(graph, rows, method, config, n_threads=analysis.config.workers)
+        result = project(graph, start, method, config, n_threads=analysis.config.workers)
         if isinstance(result, Skipped):
-            notices += tell(name, [f"no {method} picture: {result.reason}"])
+            notices += tell(name, [f"no {METHOD_NAMES[method]} picture: {result.reason}"])
         else:
             notices += tell(name, result.notes)
-            _write_projection(analysis, group, result)
+            tables.append(_write_projection(analysis, group, result))
         stage.advance(len(rows))
-    return notices
+    return tables, notices
 
 
-def _joined(group: Sequence[Features]) -> FloatRows:
-    return np.concatenate([features.require_embeddings() for features in group])
-
-
-def _write_projection(analysis: Analysis, group: tuple[Features, ...], result: Projection) -> None:
-    view = ProjectionView(
+def _write_projection(analysis: Analysis, group: tuple[Features, ...], result: Projection) -> ProjectionTable:
+    table = ProjectionTable(
+        group[0].dataset if len(group) == 1 else COMBINED,
         result.method,
-        result.coordinates,
+        tuple(features.dataset for features in group for _ in features.keys),
         tuple(key for features in group for key in features.keys),
         tuple(label for features in group for label in features.shown_labels()),
-        tuple(features.dataset for features in group for _ in features.keys),
+        result.coordinates,
+    )
+    view = ProjectionView(
+        table.method,
+        table.coordinates,
+        table.keys,
+        table.labels,
+        table.datasets,
         "; ".join(dict.fromkeys(features.label_source for features in group)),
         describe_encoder(analysis.model),
-        result.notes,
+        (*result.notes, *result.details),
     )
+    _write_pictures(view, group, analysis.output)
+    return table
+
+
+def _write_pictures(view: ProjectionView, group: tuple[Features, ...], output: Path) -> None:
     if len(group) == 1:
-        own = AnalysisLayout(analysis.output, group[0].dataset)
-        write_text(own.projection(result.method, "csv"), coordinates_csv(view))
-        write_text(own.projection(result.method, "html"), projection_page(view, coloured_by="label"))
-        write_bytes(own.projection(result.method, "png"), draw_projection(view, coloured_by="label"))
+        own = AnalysisLayout(output, group[0].dataset)
+        write_text(own.projection(view.method, "csv"), coordinates_csv(view))
+        write_text(own.projection(view.method, "html"), projection_page(view, coloured_by="label"))
+        write_bytes(own.projection(view.method, "png"), draw_projection(view, coloured_by="label"))
         return
-    cross = CrossLayout(analysis.output)
-    write_text(cross.coordinates(result.method), coordinates_csv(view))
+    cross = CrossLayout(output)
+    write_text(cross.coordinates(view.method), coordinates_csv(view))
     for colouring in COLOURINGS:
-        write_text(cross.projection(result.method, colouring, "html"), projection_page(view, coloured_by=colouring))
-        write_bytes(cross.projection(result.method, colouring, "png"), draw_projection(view, coloured_by=colouring))
+        write_text(cross.projection(view.method, colouring, "html"), projection_page(view, coloured_by=colouring))
+        write_bytes(cross.projection(view.method, colouring, "png"), draw_projection(view, coloured_by=colouring))
 
 
 def draw_transfers(analysis: Analysis, transfers: Sequence[Transfer]) -> None:

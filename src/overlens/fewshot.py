@@ -12,13 +12,18 @@ class are among its 5-shot images, whatever the strategy. The dataset's name pla
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from overlens.config import FewShotConfig
 from overlens.errors import ConfigError, DatasetError
+from overlens.frames import make_frame
 from overlens.sampler import draw, draw_weighted
+
+if TYPE_CHECKING:
+    import pandas
 
 # Class id -> name of its images -> row.
 Classes = dict[str, dict[str, int]]
@@ -66,6 +71,16 @@ class Split:
             "names": list(self.names),
             "labels": list(self.labels),
         }
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Return one row an image: dataset, strategy, k_shot, seed, name, label.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        split = (self.dataset, self.strategy, self.k_shot, self.seed)
+        rows = [(*split, name, label) for name, label in zip(self.names, self.labels, strict=True)]
+        return make_frame(rows, ["dataset", "strategy", "k_shot", "seed", "name", "label"])
 
 
 @dataclass(frozen=True, slots=True)

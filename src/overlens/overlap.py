@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from overlens.errors import MissingExtraError
+from overlens.frames import make_frame
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import pandas
 
 Flags = NDArray[np.bool_]
 
@@ -93,18 +93,14 @@ class Overlap:
             },
         }
 
-    def to_pandas(self) -> "pd.DataFrame":
+    def to_pandas(self) -> "pandas.DataFrame":
         """Return one row a direction: dataset, other, n_images, n_matched, share, n_pairs; within has other = dataset.
 
         Raises:
             MissingExtraError: pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise MissingExtraError("pandas", "pandas") from error
         rows = [self._describe(dataset, other) for dataset in self.sizes for other in self.sizes]
-        return pd.DataFrame(rows, columns=["dataset", "other", "n_images", "n_matched", "share", "n_pairs"])
+        return make_frame(rows, ["dataset", "other", "n_images", "n_matched", "share", "n_pairs"])
 
     def _describe(self, dataset: str, other: str) -> tuple[str, str, int, int, float, int]:
         inside = dataset == other

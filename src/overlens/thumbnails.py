@@ -1,9 +1,10 @@
 """Small renditions of the images that galleries show, kept so that a second run opens no image for them.
 
-A rendition is made from its image once, when it is first shown, and named by the digest of the image's bytes.
+A rendition is made from its image once, when it is first shown, and named by the digest of the image's bytes: the bytes
+are held against it, so that no picture stands for another. One that was damaged on the disk is made again.
 """
 
-import io
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from overlens.atomic import remove_partials, write_bytes
 from overlens.errors import DecodeError
+from overlens.png import encode_png
 
 THUMBNAIL_PX = 320
 
@@ -32,18 +34,22 @@ class Thumbnails:
     def get(self, digest: str, path: Path) -> NDArray[np.uint8]:
         """Return `(h, w, 3)` uint8 pixels of the image whose bytes have `digest`; its file is read only if need be.
 
+        Args:
+            digest: SHA-256 of the image's bytes in hexadecimal.
+            path: The image.
+
         Raises:
-            DecodeError: The file is gone or can no longer be decoded.
+            DecodeError: The image is gone, is another one by now, or cannot be decoded.
+            StoreError: The rendition cannot be kept, for want of space or of permission.
         """
         from overlens.decode import decode_rgb
 
         kept = self.folder / f"{digest}.png"
-        try:
-            if not kept.exists():
-                write_bytes(kept, _as_png(thumbnail(decode_rgb(path.read_bytes()), THUMBNAIL_PX)))
-            return decode_rgb(kept.read_bytes())
-        except OSError as error:
-            raise DecodeError(f"{path} cannot be read: {error.strerror or error}") from error
+        pixels = _load(kept)
+        if pixels is None:
+            pixels = thumbnail(decode_rgb(_read_image(path, digest)), THUMBNAIL_PX)
+            write_bytes(kept, encode_png(pixels))
+        return pixels
 
 
 def thumbnail(pixels: NDArray[np.uint8], max_px: int) -> NDArray[np.uint8]:
@@ -55,9 +61,21 @@ def thumbnail(pixels: NDArray[np.uint8], max_px: int) -> NDArray[np.uint8]:
     return np.asarray(image, np.uint8)
 
 
-def _as_png(pixels: NDArray[np.uint8]) -> bytes:
-    from PIL import Image
+def _load(kept: Path) -> NDArray[np.uint8] | None:
+    """Return a rendition as it was kept, or None if there is none or it cannot be read any more."""
+    from overlens.decode import decode_rgb
 
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG")
-    return stream.getvalue()
+    try:
+        return decode_rgb(kept.read_bytes())
+    except (OSError, DecodeError):
+        return None
+
+
+def _read_image(path: Path, digest: str) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DecodeError(f"{path} cannot be read: {error.strerror or error}") from error
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise DecodeError(f"{path} changed since it was analysed; run again")
+    return data

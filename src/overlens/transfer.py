@@ -18,14 +18,19 @@ Shapes: d dimensions, s source classes, c common classes.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass, fields
 from math import fsum
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from overlens.errors import DatasetError
+from overlens.frames import make_frame
 from overlens.records import Features
+
+if TYPE_CHECKING:
+    import pandas
 
 _ROWS_AT_ONCE = 2048
 _CLASSES_AT_ONCE = 256
@@ -159,6 +164,18 @@ class Transfer:
             "target_dataset": self.target.to_json(),
             "notices": list(self.notices),
         }
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Return one row a common class: source, target, then the fields of `ClassTransfer` and the accuracy.
+
+        A figure that cannot be had is missing in its column. Nothing is rounded.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        sides = (self.source.dataset, self.target.dataset)
+        columns = ["source", "target", *(field.name for field in fields(ClassTransfer)), "accuracy"]
+        return make_frame([(*sides, *astuple(entry), entry.accuracy) for entry in self.classes], columns)
 
     def _average(self, weigh: Callable[[ClassTransfer], int]) -> Average:
         weights = [weigh(entry) for entry in self.classes]

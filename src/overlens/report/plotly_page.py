@@ -152,45 +152,43 @@ def _draw_order(traces: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(traces, key=lambda trace: (trace["marker"]["color"] not in (REST, FAINT), -len(trace["x"])))
 
 
+_AXIS = {
+    "showgrid": False,
+    "zeroline": False,
+    "showticklabels": False,
+    "showline": True,
+    "mirror": True,
+    "linecolor": FAINT,
+}
+_LEGEND: dict[str, Any] = {"itemsizing": "constant", "x": 1.01, "y": 1, "tracegroupgap": 0}
+_SHAPES = {
+    "title": {"text": "<b>Dataset</b>"},
+    "x": 0.01,
+    "y": 0.01,
+    "yanchor": "bottom",
+    "orientation": "h",
+    "itemclick": False,
+    "itemdoubleclick": False,
+    "xref": "container",
+    "yref": "container",
+}
+_LAYOUT: dict[str, Any] = {
+    "xaxis": _AXIS,
+    "yaxis": {**_AXIS, "scaleanchor": "x"},
+    "legend2": _SHAPES,
+    "showlegend": True,
+    "autosize": True,
+    "hovermode": "closest",
+    "hoverlabel": {"align": "left", "bgcolor": "white", "font": {"color": "#1a1a1a"}},
+    "dragmode": "pan",
+    "font": {"family": '"DejaVu Sans", Verdana, Arial, sans-serif', "size": 13},
+    "margin": {"l": 8, "r": 8, "t": 36, "b": 44},
+    "plot_bgcolor": "white",
+}
+
+
 def _layout(coloured_by: str) -> dict[str, Any]:
-    axis: dict[str, Any] = {
-        "showgrid": False,
-        "zeroline": False,
-        "showticklabels": False,
-        "showline": True,
-        "mirror": True,
-    }
-    axis |= {"linecolor": FAINT}
-    text = {"family": '"DejaVu Sans", Verdana, Arial, sans-serif', "size": 13}
-    legend: dict[str, Any] = {
-        "title": {"text": f"<b>{coloured_by.capitalize()}</b>"},
-        "itemsizing": "constant",
-        "x": 1.01,
-        "y": 1,
-    }
-    legend |= {"tracegroupgap": 0}
-    shapes: dict[str, Any] = {
-        "title": {"text": "<b>Dataset</b>"},
-        "x": 0.01,
-        "y": 0.01,
-        "yanchor": "bottom",
-        "orientation": "h",
-    }
-    shapes |= {"itemclick": False, "itemdoubleclick": False, "xref": "container", "yref": "container"}
-    return {
-        "xaxis": axis,
-        "yaxis": axis | {"scaleanchor": "x"},
-        "legend": legend,
-        "legend2": shapes,
-        "showlegend": True,
-        "autosize": True,
-        "hovermode": "closest",
-        "hoverlabel": {"align": "left", "bgcolor": "white", "font": {"color": "#1a1a1a"}},
-        "dragmode": "pan",
-        "font": text,
-        "margin": {"l": 8, "r": 8, "t": 36, "b": 44},
-        "plot_bgcolor": "white",
-    }
+    return _LAYOUT | {"legend": _LEGEND | {"title": {"text": f"<b>{coloured_by.capitalize()}</b>"}}}
 
 
 def _legend_text(text: str) -> str:

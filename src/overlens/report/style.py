@@ -7,12 +7,15 @@ that matplotlib carries; a character that it lacks is drawn as a hollow square i
 Shapes: lengths are inches unless a name says otherwise.
 """
 
-import io
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from overlens.png import encode_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -136,9 +139,10 @@ class Sheet:
         """Return the figure as PNG; equal figures give equal bytes."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-        buffer = io.BytesIO()
-        FigureCanvasAgg(self.figure).print_png(buffer, metadata={"Software": None})  # type: ignore[no-untyped-call]
-        return buffer.getvalue()
+        canvas = FigureCanvasAgg(self.figure)
+        canvas.draw()  # type: ignore[no-untyped-call]
+        pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+        return encode_png(pixels[:, :, :3])  # the paper is white, so nothing of it is transparent
 
 
 def new_sheet(width: float, content_height: float, title: str, lines: tuple[str, ...], notes: tuple[str, ...]) -> Sheet:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from overlens.records import FloatRows
 from overlens.search.cosine import largest_norm, score_slack
+from overlens.stacked import Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,12 @@ class NeighbourGraph:
 
 
 def find_nearest(
-    rows: FloatRows, *, k: int, tile_rows: int = 2048, progress: Callable[[int], None] | None = None
+    rows: Rows, *, k: int, tile_rows: int = 2048, progress: Callable[[int], None] | None = None
 ) -> NeighbourGraph:
     """Return the `k` most alike other rows of every row; ties go to the lower row number.
 
     Args:
-        rows: `(n, d)` float32 rows of length 1, in memory or memory-mapped.
+        rows: `(n, d)` float32 rows of length 1, in memory or memory-mapped, in one matrix or several.
         k: Neighbours of each row, 1 to n - 1.
         tile_rows: Rows of a tile; the result does not depend on it.
         progress: Called with the number of rows that are finished since the last call; these sum up to n.
@@ -70,7 +71,7 @@ def find_nearest(
     return graph
 
 
-def _fill_rows(rows: FloatRows, start: int, tile_rows: int, graph: NeighbourGraph) -> None:
+def _fill_rows(rows: Rows, start: int, tile_rows: int, graph: NeighbourGraph) -> None:
     from overlens.search.kernels import update_nearest
 
     left = np.ascontiguousarray(rows[start : start + tile_rows])

@@ -1,0 +1,101 @@
+"""The pictures of a run: what each function returns and says, on a small run without an encoder's weights."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import overlens
+from overlens.analysis import Analysis
+from overlens.drawing import draw_galleries, draw_projections
+from overlens.features import KnownImages
+from overlens.progress import Progress
+from overlens.projections import ProjectionTable
+from overlens.testing import FakeEncoder, write_pictures
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Analysis, tuple[KnownImages, ...]]:
+    """A run over two folders that share all images of the second, and the images that its galleries were given."""
+    seen: list[tuple[KnownImages, ...]] = []
+
+    def watch(analysis: Analysis, known: tuple[KnownImages, ...], progress: Progress) -> list[str]:
+        seen.append(tuple(known))
+        return []
+
+    monkeypatch.setattr("overlens.pipeline.draw_galleries", watch)
+    write_pictures(tmp_path / "one", range(8))
+    write_pictures(tmp_path / "two", range(6))
+    analysis = overlens.analyze(
+        {"one": tmp_path / "one", "two": tmp_path / "two"},
+        encoder=FakeEncoder(),
+        output=tmp_path / "out",
+        projections="none",
+    )
+    return analysis, seen[0]
+
+
+def test_galleries_of_whole_images_leave_nothing_to_say(runs):
+    assert draw_galleries(*runs, Progress()) == []
+    assert len(list(runs[0].output.rglob("*_duplicate_examples_*.png"))) == 6
+
+
+def test_images_that_cannot_be_shown_are_counted_once_with_the_first_reason(runs):
+    analysis, known = runs
+    gone, changed = known[0].listing.paths[0], known[0].listing.paths[1]
+    gone.unlink()
+    changed.write_bytes(b"another file by now")
+    (notice,) = draw_galleries(analysis, known, Progress())
+    assert notice.startswith("galleries: 2 images could not be shown (first: one: ")
+    assert str(gone) in notice or "changed since it was analysed" in notice
+    assert len(list(analysis.output.rglob("*_duplicate_examples_*.png"))) == 6
+
+
+def test_a_run_without_images_says_why_it_has_no_galleries(runs):
+    (notice,) = draw_galleries(runs[0], (), Progress())
+    assert notice.startswith("galleries: left out")
+
+
+def with_projections(analysis: Analysis, methods: tuple[str, ...]) -> Analysis:
+    from dataclasses import replace
+
+    projections = replace(analysis.config.projections, methods=methods)
+    return replace(analysis, config=replace(analysis.config, projections=projections))
+
+
+def test_every_picture_of_a_projection_has_a_table_that_equals_its_csv(runs):
+    analysis = with_projections(runs[0], ("tsne",))
+    tables, notices = draw_projections(analysis, Progress())
+    assert [(table.scope, table.method, len(table)) for table in tables] == [
+        ("one", "tsne", 8),
+        ("two", "tsne", 6),
+        ("combined", "tsne", 14),
+    ]
+    assert notices[0] == "one: perplexity lowered from 30 to 2.33 for 8 images"
+    assert not any("exaggeration" in notice for notice in notices)
+    for table, file in zip(
+        tables, ("one-data/analysis/tsne", "two-data/analysis/tsne", "cross/combined_tsne"), strict=True
+    ):
+        check_csv(table, analysis.output / "dataset" / f"{file}.csv")
+
+
+def check_csv(table: ProjectionTable, path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    written, frame = pandas.read_csv(path), table.to_pandas()
+    assert list(written.columns) == list(frame.columns)
+    assert written[["dataset", "name", "label"]].equals(frame[["dataset", "name", "label"]])
+    assert np.array_equal(written[["x", "y"]].to_numpy(np.float32), table.coordinates)
+
+
+def test_no_projection_is_no_table(runs):
+    assert draw_projections(runs[0], Progress()) == ((), [])
+
+
+def test_too_few_images_are_said_and_make_no_table(tmp_path: Path):
+    write_pictures(tmp_path / "few", range(3))
+    result = overlens.analyze(
+        {"few": tmp_path / "few"}, encoder=FakeEncoder(), output=tmp_path / "out", projections="none", method="cosine"
+    )
+    tables, notices = draw_projections(with_projections(result, ("tsne", "umap")), Progress())
+    assert tables == ()
+    assert notices == ["few: no projection of 3 images: at least 5 are needed"]
