@@ -1,4 +1,4 @@
-"""Which images do these datasets share, how sure are we, and why; and benchmarks that do not leak.
+"""Which images do these datasets share, by how much in each direction, and on what evidence.
 
 `analyze` is the documented command as a function; what it needs loads when it is first asked for.
 """

@@ -7,8 +7,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
+from weakref import finalize
 
 from overlens import __version__
 from overlens.config import RunConfig
@@ -17,11 +19,24 @@ from overlens.fewshot import Split
 from overlens.frames import make_frame
 from overlens.matching import Matches, PairSet
 from overlens.overlap import Overlap
+from overlens.projections import ProjectionTable
 from overlens.records import Failure, Features, ModelInfo
 from overlens.transfer import Transfer
 
 if TYPE_CHECKING:
     import pandas
+
+
+class Workspace:
+    """A temporary folder that is removed when nothing refers to it any more, or by `close`."""
+
+    def __init__(self) -> None:
+        self.path = Path(mkdtemp(prefix="overlens-"))
+        self._remove = finalize(self, rmtree, self.path, ignore_errors=True)
+
+    def close(self) -> None:
+        """Remove the folder now."""
+        self._remove()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +55,10 @@ class PairTable:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def turned(self) -> "PairTable":
+        """Return the same pairs from the side of the second dataset."""
+        return PairTable(self.second, self.first, tuple((two, one, score) for one, two, score in self.rows))
 
     def to_pandas(self) -> "pandas.DataFrame":
         """Return the columns `dataset_1, name_1, dataset_2, name_2, score`."""
@@ -74,6 +93,7 @@ class Analysis:
         matches: Pairs and overlap by method.
         splits: Few-shot splits, if asked for.
         transfers: Generalization for each ordered pair of datasets, if asked for.
+        projections: Where each image lies, for each dataset and all together, by each method.
         notices: What the user should know: adjustments, skipped outputs, oddities of the input.
         seconds: Time of each stage.
         read: Number of image files that this run opened, by dataset; the others were known already.
@@ -85,10 +105,11 @@ class Analysis:
     matches: Mapping[str, Matches]
     splits: tuple[Split, ...] = ()
     transfers: tuple[Transfer, ...] = ()
+    projections: tuple[ProjectionTable, ...] = ()
     notices: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     read: Mapping[str, int] = field(default_factory=dict)
-    workspace: "TemporaryDirectory[str] | None" = field(default=None, repr=False)
+    workspace: "Workspace | None" = field(default=None, repr=False)
 
     @property
     def output(self) -> Path:
@@ -104,10 +125,12 @@ class Analysis:
     def pairs(self, method: str, first: str, second: str | None = None) -> PairTable:
         """Read the pairs between two datasets, or within the first; all of them, so mind their number."""
         self.overlap(method)
-        wanted = {first, second or first}
+        second = second or first
         for pair_set in self.matches[method].pair_sets:
-            if {pair_set.first, pair_set.second} == wanted:
+            if (pair_set.first, pair_set.second) == (first, second):
                 return _read_pairs(pair_set)
+            if (pair_set.second, pair_set.first) == (first, second):
+                return _read_pairs(pair_set).turned()
         raise ConfigError(f"no datasets {first!r} and {second!r} in this run; it has {', '.join(self.datasets)}")
 
     def failures(self) -> FailureTable:

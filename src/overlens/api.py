@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from overlens.analysis import Analysis
+from overlens.analysis import Analysis, Workspace
 from overlens.config import PATH_OPTIONS, DatasetSpec, config_from_options
 from overlens.encoders import Encoder
 from overlens.errors import ConfigError
@@ -49,10 +48,5 @@ def analyze(
     config = config_from_options({**options, **paths, "datasets": tuple(specs)})
     if "root" in paths or "output" in paths:
         return run(config, progress, encoder)
-    workspace = TemporaryDirectory(prefix="overlens-")
-    try:
-        analysis = run(replace(config, output=Path(workspace.name)), progress, encoder)
-    except BaseException:
-        workspace.cleanup()
-        raise
-    return replace(analysis, workspace=workspace)
+    workspace = Workspace()
+    return replace(run(replace(config, output=workspace.path), progress, encoder), workspace=workspace)

@@ -38,7 +38,6 @@ PHOTOGRAPHS = {
         "chelsea.png": "animal",
         "coffee.png": "object",
         "coins.png": "object",
-        "color.png": "animal",
         "grass.png": "texture",
         "gravel.png": "texture",
         "hubble_deep_field.jpg": "sky",

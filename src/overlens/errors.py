@@ -37,5 +37,7 @@ class MissingExtraError(OverlensError, ImportError):
     """An optional dependency is not installed; the message names the extra that brings it."""
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f'{what} is not installed. Install it with: pip install "overlens[{extra}]"')
+        super().__init__(
+            f'{what} is not installed. Install it with: pip install "overlens[{extra}]" (in a clone: ".[{extra}]")'
+        )
         self.extra = extra

@@ -36,4 +36,4 @@ def tell_leftovers(config: RunConfig, earlier: Mapping[Path, tuple[int, int]]) -
 
 def _exports(config: RunConfig) -> set[Path]:
     layouts = [AnalysisLayout(config.output_root, spec.name) for spec in config.datasets]
-    return {path for own in layouts for path in (own.names, own.embeddings, own.hashes, own.description)}
+    return {path for own in layouts for path in (own.names, own.labels, own.embeddings, own.hashes, own.description)}

@@ -79,6 +79,9 @@ def _export(config: RunConfig, plan: ImagePlan, known: Sequence[KnownImages]) ->
         export_features(images, AnalysisLayout(config.output_root, images.listing.dataset), model, config.hashing)
         for images in known
     )
+    if plan.encoder and plan.encoder.token:
+        for images in known:
+            images.forget_embeddings()
     return Material(features, model, config.hashing, plan.notices)
 
 
@@ -96,11 +99,12 @@ def _analyse(config: RunConfig, material: Material, known: Sequence[KnownImages]
     draw_overlaps(analysis)
     draw_transfers(analysis, transfers)
     gallery_notices = draw_galleries(analysis, known, progress)
-    projection_notices = draw_projections(analysis, progress)
+    projections, projection_notices = draw_projections(analysis, progress)
     return replace(
         analysis,
         splits=splits,
         transfers=transfers,
+        projections=tuple(projections),
         notices=(*material.notices, *split_notices, *transfer_notices, *gallery_notices, *projection_notices),
         seconds=dict(progress.seconds),
         read={images.listing.dataset: images.n_read for images in known},

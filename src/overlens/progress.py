@@ -102,5 +102,6 @@ class _Counter:
         parts = [f"{self.finished:,} of {self.total:,} {self.unit}"]
         parts += [f"{n:,} {word}" for n, word in ((self.cached, "cached"), (self.failed, "failed")) if n]
         if self.done and seconds > 0:
-            parts.append(f"{self.done / seconds:,.0f} {self.unit}/s")
+            speed = self.done / seconds
+            parts.append(f"{speed:,.{0 if speed >= 10 else 1}f} {self.unit}/s")
         return ", ".join([*parts, f"{seconds:.1f} s"])

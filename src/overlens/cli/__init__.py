@@ -44,7 +44,7 @@ class _LazyGroup(click.Group):
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, package_name="overlens")
 def overlens() -> None:
-    """Which images do these datasets share, how sure are we, and why.
+    """Which images do these datasets share, by how much in each direction, and on what evidence.
 
     Start with `overlens demo`, then `overlens compute --help`.
     """

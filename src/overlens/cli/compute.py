@@ -94,7 +94,7 @@ def option(heading: str, name: str, *others: str, **settings: Any) -> Decorator:
 @option(BENCHMARK, "--n-seeds", type=int, help="Splits of each kind, one a seed.")
 @option(BENCHMARK, "--evaluate-cross-dataset", is_flag=True, help="Measure how classes carry over between datasets.")
 @option(RUN, "--seed", type=int, help="Seed of projections, and first seed of the splits.")
-@option(RUN, "--workers", type=int, help="Threads that decode images; 0 is one a core.")
+@option(RUN, "--workers", type=int, help="Threads that decode, and that the encoder uses; 0 is one a core.")
 @option(RUN, "--engine", type=click.Choice(ENGINES.names()), help="Where the work runs.")
 @option(RUN, "--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @option(RUN, "--verbose", is_flag=True, help="Log at DEBUG level; show tracebacks.")
