@@ -1,8 +1,8 @@
 """Make the pictures of the documentation from the results of the demo: `python docs/make_images.py overlens-demo`.
 
 The pictures are those that a run writes, made smaller; of the galleries only some rows are taken. Their photographs are
-free of copyright restrictions: astronaut (NASA), camera (Lav Varshney), brick (cc0textures.com), retina (Mikael
-Häggström) and coffee (Rachel Michetti), all from scikit-image.
+free of copyright restrictions: astronaut (NASA), camera (Lav Varshney), brick and gravel (cc0textures.com), coffee
+(Rachel Michetti) and chelsea (Stefan van der Walt), all from scikit-image.
 """
 
 import sys
@@ -23,7 +23,7 @@ def main(demo: Path) -> None:
     subjects = cross / "gallery_archive_duplicate_examples_cosine.png"
     save(Image.open(cross / "venn_diagram_perceptual.png"), "venn.png")
     save(Image.open(cross / "combined_tsne_by_label.png"), "tsne.png")
-    save(stack([gallery_row(pixels, 0), gallery_row(pixels, 4), gallery_row(subjects, 3)]), "pairs.png")
+    save(stack([gallery_row(pixels, 0), gallery_row(subjects, 2), gallery_row(subjects, 3)]), "pairs.png")
 
 
 def gallery_row(path: Path, row: int) -> Image.Image:

@@ -386,3 +386,18 @@ def test_a_text_is_not_taken_for_a_list_of_datasets():
 def test_a_name_with_an_equals_sign_stays_a_name(folders: dict[str, Path], tmp_path: Path):
     found = overlens.analyze({"a=b": folders["two"]}, output=tmp_path, method="perceptual", projections="none")
     assert list(found.datasets) == ["a=b"]
+
+
+def test_a_class_with_two_names_is_one_class_where_datasets_are_drawn_together(tmp_path: Path):
+    for name, shown in (("one", "Peter"), ("two", "St. Peter")):
+        images, data = tmp_path / "dataset" / name / "JPEGImages", tmp_path / "dataset" / f"{name}-data"
+        images.mkdir(parents=True)
+        data.mkdir()
+        for seed in range(6):
+            (images / f"{seed}.png").write_bytes(encode_picture(make_picture(seed)))
+        (data / "2_test.txt").write_text("".join(f"{seed}\n" for seed in range(6)))
+        (data / "labels.json").write_text(json.dumps({str(seed): "11H(PETER)" for seed in range(6)}))
+        (data / "classes.csv").write_text(f"ID,Label\n11H(PETER),{shown}\n")
+    result = overlens.analyze(["one", "two"], root=tmp_path, encoder=FakeEncoder(), projections="tsne")
+    labels = {table.scope: set(table.labels) for table in result.projections}
+    assert labels == {"one": {"Peter"}, "two": {"St. Peter"}, "combined": {"Peter"}}

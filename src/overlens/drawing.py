@@ -212,12 +212,14 @@ def _draw_group(
 
 
 def _write_projection(analysis: Analysis, group: tuple[Features, ...], result: Projection) -> ProjectionTable:
+    # A class is one class, though its datasets may call it by different names: the first one's name is shown.
+    names = {class_id: name for features in reversed(group) for class_id, name in features.class_names.items()}
     table = ProjectionTable(
         group[0].dataset if len(group) == 1 else COMBINED,
         result.method,
         tuple(features.dataset for features in group for _ in features.keys),
         tuple(key for features in group for key in features.keys),
-        tuple(label for features in group for label in features.shown_labels()),
+        tuple(label for features in group for label in features.shown_labels(names)),
         result.coordinates,
     )
     view = ProjectionView(

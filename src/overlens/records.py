@@ -122,9 +122,14 @@ class Features:
             raise ValueError(f"{self.dataset} has no perceptual hashes")
         return self.hashes
 
-    def shown_labels(self) -> list[str]:
-        """Label of each image as people should read it; an image without a class shows as "unlabelled"."""
-        return ["unlabelled" if label is None else self.class_names.get(label, label) for label in self.labels]
+    def shown_labels(self, class_names: Mapping[str, str] | None = None) -> list[str]:
+        """Label of each image as people should read it; an image without a class shows as "unlabelled".
+
+        Args:
+            class_names: Names to use instead of the dataset's own, where several datasets are shown together.
+        """
+        names = self.class_names if class_names is None else class_names
+        return ["unlabelled" if label is None else names.get(label, label) for label in self.labels]
 
 
 @dataclass(frozen=True, slots=True)
