@@ -196,7 +196,7 @@ def analysis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Analysis]:
         evaluate_cross_dataset=True,
     )
     yield result
-    result.workspace.cleanup()
+    result.workspace.close()
 
 
 def keys_of(value: object) -> set[str]:
@@ -266,7 +266,7 @@ def test_every_example_prints_what_the_page_says(code: str, expected: str, demo:
     with contextlib.redirect_stdout(printed):
         exec(compile(code, "example", "exec"), names)
     if "result" in names:
-        names["result"].workspace.cleanup()
+        names["result"].workspace.close()
     assert printed.getvalue() == expected
 
 

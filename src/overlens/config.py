@@ -301,9 +301,7 @@ def _require_distinct_names(names: list[str]) -> None:
         if names.count(name) > 1:
             raise ConfigError(f"dataset {name!r} is named twice; name each dataset once")
         if other != name:
-            raise ConfigError(
-                f"datasets {other!r} and {name!r} differ only in case, as would their files; rename one"
-            )
+            raise ConfigError(f"datasets {other!r} and {name!r} differ only in case, as would their files; rename one")
     joined: dict[str, tuple[str, str]] = {}
     for first in names:
         for second in names:
