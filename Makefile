@@ -1,5 +1,5 @@
 # Everything runs in a local virtual environment that these targets make from pyproject.toml and constraints.txt.
-#   make demo    three small datasets, the whole analysis        make test    all tests but the slow ones
+#   make demo    three small datasets, the whole analysis        make test    all tests
 #   make lint    ruff and mypy                                   make help    the rest
 
 PYTHON ?= python3
@@ -9,11 +9,11 @@ PIP := -m pip --disable-pip-version-check install --quiet
 INPUTS := pyproject.toml constraints.txt Makefile
 EXTRAS := demo,pandas
 
-.PHONY: help demo test test-slow test-torch lint format clean
+.PHONY: help demo test test-fast test-torch lint format clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
-	@echo "  make test-slow   the slow tests: whole runs on real images, killed runs"
+	@echo "  make test-fast   tests without the slow ones: whole runs on real images, killed runs"
 	@echo "  make test-torch  tests of the extra torch, with its CPU build, in $(TORCH_VENV)"
 	@echo "  make format      format the code"
 	@echo "  make clean       remove the virtual environments and the demo"
@@ -21,11 +21,11 @@ help:
 demo: $(VENV)/.installed
 	$(VENV)/bin/overlens demo
 
-test: $(VENV)/.installed-dev
-	$(VENV)/bin/python -m pytest -m "not slow"
-
-test-slow: $(VENV)/.installed-dev
+test: test-fast
 	$(VENV)/bin/python -m pytest -m slow
+
+test-fast: $(VENV)/.installed-dev
+	$(VENV)/bin/python -m pytest -m "not slow"
 
 test-torch: $(TORCH_VENV)/.installed-dev
 	$(TORCH_VENV)/bin/python -m pytest -m torch
