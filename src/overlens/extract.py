@@ -10,7 +10,7 @@ Shapes: n images of a shard, k of them kept, b bytes of a packed hash, d dimensi
 import hashlib
 import os
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -113,6 +113,8 @@ class Extractor:
         self._encoder = encoder
         self._workers = workers or available_cores()
         self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="overlens-decode")
+        self.watch: Callable[[int], None] = lambda n_images: None
+        """Called with the number of images that are read and decoded, as it goes; for those who watch."""
 
     def __enter__(self) -> "Extractor":
         return self
@@ -145,6 +147,7 @@ class Extractor:
             image = running.popleft().result()
             for key, path in islice(waiting, 1):
                 running.append(self._pool.submit(self._extract, task, key, path))
+            self.watch(1)
             yield image
 
     def _batches(

@@ -105,6 +105,7 @@ def compute_features(
     n_missing = sum(len(task.keys) for task in tasks)
     stage.advance(cached=len(stamps) - n_missing, failed=len(failed))
     LOG.debug("%s: %d files to read in %d shards", listing.dataset, n_missing, len(tasks))
+    extractor.watch = stage.begin
     for outcome in engine.map(extractor, tasks):
         shard = outcome.unwrap()
         _commit(stores.hashes, shard.hashes, shard)

@@ -18,7 +18,11 @@ class Stage(Protocol):
     """One stage under way."""
 
     def advance(self, done: int = 0, *, cached: int = 0, failed: int = 0) -> None:
-        """Count finished units."""
+        """Count finished units; those of them that were under way no longer are."""
+        ...
+
+    def begin(self, n: int) -> None:
+        """Count units that are nearly done: shown as progress, and finished by a later `advance`."""
         ...
 
 
@@ -82,14 +86,18 @@ class TerminalProgress(Progress):
 class _Counter:
     def __init__(self, title: str, total: int, unit: str) -> None:
         self.title, self.total, self.unit = title, total, unit
-        self.done = self.cached = self.failed = 0
+        self.done = self.cached = self.failed = self.begun = 0
         self.seconds: float | None = None
         self.watch: Callable[[], None] = lambda: None
         self._start = time.perf_counter()
 
     @property
     def finished(self) -> int:
-        return self.done + self.cached + self.failed
+        return min(self.total, max(self.done + self.failed, self.begun) + self.cached)
+
+    def begin(self, n: int) -> None:
+        self.begun += n
+        self.watch()
 
     def advance(self, done: int = 0, *, cached: int = 0, failed: int = 0) -> None:
         self.done += done
@@ -101,7 +109,8 @@ class _Counter:
         seconds = time.perf_counter() - self._start if self.seconds is None else self.seconds
         parts = [f"{self.finished:,} of {self.total:,} {self.unit}"]
         parts += [f"{n:,} {word}" for n, word in ((self.cached, "cached"), (self.failed, "failed")) if n]
-        if self.done and seconds > 0:
-            speed = self.done / seconds
+        n_new = max(self.done, self.begun)
+        if n_new and seconds > 0:
+            speed = n_new / seconds
             parts.append(f"{speed:,.{0 if speed >= 10 else 1}f} {self.unit}/s")
         return ", ".join([*parts, f"{seconds:.1f} s"])
