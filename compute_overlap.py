@@ -2,6 +2,9 @@
 
 import sys
 
-from overlens.cli import main
+try:
+    from overlens.cli import main
+except ModuleNotFoundError as error:
+    sys.exit(f"{error}. Set overlens up with `make demo`, then `source .venv/bin/activate`; or `pip install .`")
 
 main(["compute", *sys.argv[1:]])

@@ -49,7 +49,9 @@ def test_no_options_give_the_default_run():
         ({"projections": "pca"}, "allowed: tsne, umap, both, none"),
         ({"batch_size": 0}, "--batch-size 0 is too small"),
         ({"max_images": 0}, "--max-images 0 is too small"),
-        ({"max_failures": 1.2}, "0% to 100%"),
+        ({"max_failures": 1.2}, "0% to 100%; write 1.2% for a percentage"),
+        ({"max_failures": "many"}, "write it as 5% or 0.05"),
+        ({"hash_threshold": 64}, "--hash-threshold 64 would match any two images"),
         ({"workers": -2}, "--workers -2 is too small"),
         ({"tsne_perplexity": 0.5}, "--tsne-perplexity 0.5 cannot work"),
         ({"tsne_perplexity": float("inf")}, "--tsne-perplexity inf cannot work"),
@@ -110,3 +112,11 @@ def test_one_k_need_not_be_a_list():
 
 def test_workers_bound_the_encoder_too():
     assert config_from_options({"workers": 3}).encoder.n_threads == 3
+
+
+def test_a_share_may_be_written_as_a_percentage():
+    assert config_from_options({"max_failures": "7%"}).max_failures == 0.07
+
+
+def test_none_stands_for_no_projections():
+    assert config_from_options({"projections": None}).projections.methods == ()

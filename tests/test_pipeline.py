@@ -259,7 +259,7 @@ def test_few_shot_without_labels_is_refused(tmp_path: Path):
     flat.mkdir()
     for seed in range(3):
         (flat / f"{seed}.png").write_bytes(encode_picture(make_picture(seed)))
-    with pytest.raises(ConfigError, match="few-shot splits need labels, and flat has none"):
+    with pytest.raises(ConfigError, match="few-shot splits and generalization need labels, and flat has none"):
         overlens.analyze({"flat": flat}, output=tmp_path / "out", generate_few_shot=True, clip_model="offline")
 
 
@@ -363,19 +363,15 @@ def test_two_names_for_one_folder_are_noticed(folders: dict[str, Path], tmp_path
     assert any("files belong to both" in notice for notice in found.notices)
 
 
-def test_generalization_without_labels_is_said(tmp_path: Path):
+def test_generalization_without_labels_is_refused(tmp_path: Path):
     for name in "ab":
         (tmp_path / name).mkdir()
         for seed in range(3):
             (tmp_path / name / f"{seed}.png").write_bytes(encode_picture(make_picture(seed)))
-    found = overlens.analyze(
-        {name: tmp_path / name for name in "ab"},
-        encoder=FakeEncoder(),
-        output=tmp_path / "out",
-        evaluate_cross_dataset=True,
-        projections="none",
-    )
-    assert any(notice.startswith("a to b: ") for notice in found.notices)
+    folders = {name: tmp_path / name for name in "ab"}
+    with pytest.raises(ConfigError, match="generalization need labels, and a has none"):
+        overlens.analyze(folders, output=tmp_path / "out", evaluate_cross_dataset=True, projections="none")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_text_is_not_taken_for_a_list_of_datasets():

@@ -82,7 +82,7 @@ class FailureTable:
         return make_frame(rows, ["dataset", "key", "reason"])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Analysis:
     """Everything a run found.
 
@@ -111,6 +111,11 @@ class Analysis:
     read: Mapping[str, int] = field(default_factory=dict)
     workspace: "Workspace | None" = field(default=None, repr=False)
 
+    def __repr__(self) -> str:
+        """Say in one line what was analysed and where the results are."""
+        kept = ", ".join(f"{name} ({features.n_kept:,} images)" for name, features in self.datasets.items())
+        return f"<Analysis of {kept} by {' and '.join(self.matches)}; results in {self.output}>"
+
     @property
     def output(self) -> Path:
         """Folder below which the documented files are."""
@@ -131,7 +136,10 @@ class Analysis:
                 return _read_pairs(pair_set)
             if (pair_set.second, pair_set.first) == (first, second):
                 return _read_pairs(pair_set).turned()
-        raise ConfigError(f"no datasets {first!r} and {second!r} in this run; it has {', '.join(self.datasets)}")
+        unknown = [name for name in dict.fromkeys((first, second)) if name not in self.datasets]
+        raise ConfigError(
+            f"no dataset {' and no '.join(map(repr, unknown))} here; there are {', '.join(self.datasets)}"
+        )
 
     def failures(self) -> FailureTable:
         """Return the images of all datasets that could not be used."""

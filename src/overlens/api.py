@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def analyze(
     if isinstance(datasets, str):
         raise ConfigError(f"datasets is the text {datasets!r}; give a list of names, or a mapping of names to paths")
     if isinstance(datasets, Mapping):
-        specs = [DatasetSpec(name, None if path is None else Path(path)) for name, path in datasets.items()]
+        specs = [DatasetSpec(name, _as_path(name, path)) for name, path in datasets.items()]
     else:
         specs = [DatasetSpec.parse(text) for text in datasets]
     paths = {name: Path(options[name]) for name in PATH_OPTIONS if options.get(name) is not None}
@@ -50,3 +51,11 @@ def analyze(
         return run(config, progress, encoder)
     workspace = Workspace()
     return replace(run(replace(config, output=workspace.path), progress, encoder), workspace=workspace)
+
+
+def _as_path(dataset: str, path: object) -> Path | None:
+    if path is None:
+        return None
+    if not isinstance(path, str | PathLike):
+        raise ConfigError(f"dataset {dataset!r} is at {path!r}; give the path of a folder or a manifest, or None")
+    return Path(path)

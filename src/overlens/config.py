@@ -164,13 +164,21 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         _require_distinct_names([dataset.name for dataset in self.datasets])
+        if self.needs_hashes and self.pairs.max_distance_bits >= self.hashing.n_bits:
+            raise ConfigError(
+                f"--hash-threshold {self.pairs.max_distance_bits} would match any two images: a hash of size "
+                f"{self.hashing.hash_size} has {self.hashing.n_bits} bits; allowed is less, such as 5"
+            )
         if self.evaluate_cross_dataset and len(self.datasets) < 2:
             raise ConfigError("--evaluate-cross-dataset needs two datasets or more; name another with --datasets")
         if self.max_images is not None:
             _require_at_least("--max-images", self.max_images, 1)
         _require_number("--max-failures", self.max_failures)
         if not 0.0 <= self.max_failures <= 1.0:
-            raise ConfigError(f"--max-failures {self.max_failures:g} is out of range; allowed is 0 to 1 or 0% to 100%")
+            meant = f"; write {self.max_failures:g}% for a percentage" if 1 < self.max_failures <= 100 else ""
+            raise ConfigError(
+                f"--max-failures {self.max_failures:g} is out of range; allowed is 0 to 1 or 0% to 100%{meant}"
+            )
         _require_at_least("--workers", self.workers, 0)
 
     @property
@@ -234,6 +242,9 @@ def config_from_options(given: Mapping[str, Any]) -> RunConfig:
     for name in given.keys() - defaults.keys():
         raise ConfigError(f"unknown option {name!r}; known: {', '.join(defaults)}")
     values = {**defaults, **given}
+    values["max_failures"] = parse_share(values["max_failures"])
+    if values["projections"] is None:
+        values["projections"] = "none"
     records = {"datasets", "projections"}
     return RunConfig(
         **{field.name: values[field.name] for field in fields(RunConfig) if field.name in values.keys() - records},
@@ -253,6 +264,17 @@ def config_from_options(given: Mapping[str, Any]) -> RunConfig:
         ),
         few_shot=_few_shot(values) if values["generate_few_shot"] else None,
     )
+
+
+def parse_share(value: object) -> object:
+    """Read a share written as `5%` or `0.05` as a number; anything else is returned for the checks to refuse."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    try:
+        return float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        raise ConfigError(f"--max-failures {value!r} is not a share; write it as 5% or 0.05") from None
 
 
 def _as_spec(dataset: object) -> DatasetSpec:

@@ -177,8 +177,7 @@ def draw_projections(analysis: Analysis, progress: Progress) -> tuple[tuple[Proj
         groups.append(tuple(analysis.datasets.values()))
     tables: list[ProjectionTable] = []
     notices: list[str] = []
-    n_images = sum(features.n_kept for group in groups for features in group)
-    with progress.stage("Projections", n_images * len(methods)) as stage:
+    with progress.stage("Projections", len(groups) * len(methods), "maps") as stage:
         for group in groups:
             drawn, told = _draw_group(analysis, group, stage)
             tables += drawn
@@ -194,7 +193,7 @@ def _draw_group(
     name = group[0].dataset if len(group) == 1 else "all datasets together"
     k = neighbours_needed(len(rows), config)
     if k == 0:
-        stage.advance(len(rows) * len(config.methods))
+        stage.advance(len(config.methods))
         return [], tell(name, [f"no projection of {len(rows)} images: at least {MIN_IMAGES} are needed"])
     graph = find_nearest(rows, k=k)
     start = principal_start(rows, config.seed)
@@ -207,7 +206,7 @@ def _draw_group(
         else:
             notices += tell(name, result.notes)
             tables.append(_write_projection(analysis, group, result))
-        stage.advance(len(rows))
+        stage.advance(1)
     return tables, notices
 
 

@@ -14,7 +14,7 @@ from overlens.config import EncoderConfig, HashConfig, RunConfig
 from overlens.encoders import Encoder, LoadedEncoder, load_encoder, wrap_encoder
 from overlens.errors import ConfigError, DatasetError
 from overlens.hashes import check_hash_size
-from overlens.layout import AnalysisLayout
+from overlens.layout import AnalysisLayout, CrossLayout
 from overlens.notices import tell
 from overlens.records import Failure, Features, Listing, ModelInfo
 from overlens.sources import Published, list_images, load_published
@@ -49,7 +49,7 @@ def plan_images(config: RunConfig, encoder: Encoder | None = None) -> ImagePlan:
         list_images(spec, config.root, use_ground_truth=config.use_ground_truth, max_images=config.max_images)
         for spec in config.datasets
     ]
-    if config.few_shot:
+    if config.few_shot or config.evaluate_cross_dataset:
         _require_labels({listing.dataset: listing.labels for listing in listings})
     notices = [sentence for listing in listings for sentence in tell(listing.dataset, listing.notices)]
     notices += _tell_same_files(listings)
@@ -66,11 +66,12 @@ def plan_published(config: RunConfig, encoder: Encoder | None = None) -> Materia
         for spec in config.datasets
     ]
     _require_columns(config, found)
-    if config.few_shot:
+    if config.few_shot or config.evaluate_cross_dataset:
         _require_labels({published.features.dataset: published.features.labels for published in found})
     notices = [line for published in found for line in tell(published.features.dataset, published.notices)]
     if config.encoder != EncoderConfig(n_threads=config.workers):
         notices += tell("--from-embeddings", ["no encoder runs, so options of the encoder have no effect"])
+    notices += _tell_replaced(config)
     model = _common_model(found) if config.needs_embeddings else None
     hashing, hash_notices = _common_hashing(config, found)
     return Material(tuple(one.features for one in found), model, hashing, (*notices, *hash_notices))
@@ -88,7 +89,7 @@ def check_failures(config: RunConfig, dataset: str, failures: Sequence[Failure],
         raise DatasetError(f"{words}; {example}. All of them are in {file}")
     raise DatasetError(
         f"{words}, more than --max-failures {config.max_failures:.0%} allows; {example}. All of them are in {file}; "
-        f"mend them, or allow more with --max-failures {_next_percent(share)}%"
+        f"mend them, or allow more with --max-failures {_next_percent(share)}%. Earlier results are as they were"
     )
 
 
@@ -103,6 +104,19 @@ def _start_encoder(config: RunConfig, encoder: Encoder | None) -> LoadedEncoder:
         loaded = wrap_encoder(encoder, batch_size=config.encoder.batch_size)
     LOG.debug("encoder: %s", loaded.info)
     return loaded
+
+
+def _tell_replaced(config: RunConfig) -> list[str]:
+    """Say which lists of pairs will be replaced, where somebody else may have published them."""
+    cross = CrossLayout(config.output_root)
+    if cross.mark.exists():
+        return []
+    own = [AnalysisLayout(config.output_root, spec.name).folder for spec in config.datasets]
+    lists = [path for folder in (cross.folder, *own) for path in sorted(folder.glob("*_duplicates.json"))]
+    if not lists:
+        return []
+    words = f"{len(lists)} lists that were there are replaced (first: {lists[0]}); --output PATH writes elsewhere"
+    return tell("results", [words])
 
 
 def _tell_same_files(listings: Sequence[Listing]) -> list[str]:
@@ -120,8 +134,8 @@ def _require_labels(datasets: Mapping[str, Sequence[str | None]]) -> None:
     for dataset, labels in datasets.items():
         if not any(label is not None for label in labels):
             raise ConfigError(
-                f"few-shot splits need labels, and {dataset} has none; add --use-ground-truth if it has a "
-                "2_ground_truth.json, or give it a labels.json, class sub-folders or a manifest with a label column"
+                f"few-shot splits and generalization need labels, and {dataset} has none; add --use-ground-truth if it "
+                "has a 2_ground_truth.json, or give it a labels.json, class sub-folders or a manifest with labels"
             )
 
 

@@ -1,8 +1,8 @@
 """How far a run has come, on stderr.
 
 A stage counts images (or tiles, or files): done now, cached from an earlier run, failed. On a terminal it is a live bar
-with speed and time left; elsewhere it is one line when the stage ends, so that logs stay readable. Stages also remember
-their seconds for the summary.
+with speed and time left; elsewhere it is one line when the stage ends, and one every half minute before, so that logs
+stay readable. Stages also remember their seconds for the summary.
 """
 
 import time
@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+LOG_EVERY_S = 30.0
 
 
 class Stage(Protocol):
@@ -63,6 +66,7 @@ class TerminalProgress(Progress):
     @contextmanager
     def _shown(self, counter: "_Counter") -> Iterator[None]:
         if not self._console.is_terminal:
+            counter.watch = _every(LOG_EVERY_S, lambda: self._finished(counter))
             yield
             return
         from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
@@ -81,6 +85,19 @@ class TerminalProgress(Progress):
 
     def _finished(self, counter: "_Counter") -> None:
         self._console.print(f"{counter.title}: {counter.words()}", markup=False, highlight=False)
+
+
+def _every(seconds: float, say: Callable[[], None]) -> Callable[[], None]:
+    """Return a function that calls `say` when it is called, but not more often than every so many seconds."""
+    last = time.perf_counter()
+
+    def watch() -> None:
+        nonlocal last
+        if time.perf_counter() - last >= seconds:
+            last = time.perf_counter()
+            say()
+
+    return watch
 
 
 class _Counter:

@@ -1,7 +1,7 @@
 """The command line: one module per command, loaded when its command is named.
 
 Results go to stdout, progress and logs to stderr. Exit status: 0 done; 1 the run failed or a stated limit was passed,
-with one line that says why and what next; 2 wrong usage.
+with one line that says why and what next; 2 wrong usage; 130 stopped by Ctrl-C.
 """
 
 import importlib
@@ -58,13 +58,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = overlens.main(arguments, prog_name="overlens", standalone_mode=False)
     except click.UsageError as error:
         error.show()
+        if "extra argument" in error.message:
+            click.echo("An option that takes several values is repeated: --datasets a=x --datasets b=y", err=True)
         status = error.exit_code
     except click.ClickException as error:
         error.show()
         status = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("Stopped. What was finished is kept: the same command goes on from there.", err=True)
-        status = 1
+        status = 130
     except OverlensError as error:
         status = _report(error, verbose)
     except BrokenPipeError:

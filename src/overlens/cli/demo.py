@@ -1,5 +1,8 @@
 """`overlens demo`: three small datasets with known overlap, the whole analysis, and what of the overlap it found."""
 
+import os
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,6 +71,11 @@ def _print_recovery(lines: "list[Recovery]", others: dict[str, int]) -> None:
     )
 
 
+def _program() -> str:
+    """How this command is called here: by its name where it is on the path."""
+    return "overlens" if shutil.which("overlens") else os.path.relpath(sys.argv[0])
+
+
 def _what_to_open(folder: Path) -> list[str]:
     cross = folder / "dataset" / "cross"
     return [
@@ -75,6 +83,6 @@ def _what_to_open(folder: Path) -> list[str]:
         f"  {cross / 'venn_diagram_perceptual.png'}   what the three datasets share",
         f"  {cross / 'gallery_archive_duplicate_examples_perceptual.png'}   the pairs themselves",
         f"  {cross / 'combined_tsne_by_dataset.html'}   every image on a plane; hover for names",
-        f"Run it again yourself: overlens compute --root {folder} --clip-model offline --use-ground-truth "
+        f"Run it again yourself: {_program()} compute --root {folder} --clip-model offline --use-ground-truth "
         "--datasets gallery --datasets archive --datasets web",
     ]

@@ -1,9 +1,12 @@
 """Options in groups: a command whose help shows its options under headings, with their defaults."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import click
+
+from overlens.config import parse_share
+from overlens.errors import ConfigError
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -46,8 +49,7 @@ class Share(click.ParamType[float]):
         """Read the share; the range is checked with the other values of the run."""
         if isinstance(value, float):
             return value
-        text = str(value).strip()
         try:
-            return float(text[:-1]) / 100 if text.endswith("%") else float(text)
-        except ValueError:
-            self.fail(f"{value!r} is not a share; write it as 5% or 0.05", param, ctx)
+            return cast(float, parse_share(value))
+        except ConfigError as error:
+            self.fail(str(error).partition(" ")[2], param, ctx)

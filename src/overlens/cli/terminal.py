@@ -79,6 +79,12 @@ def print_summary(analysis: "Analysis") -> None:
     """Print what the datasets hold, what they share, and where the results are."""
     console = _stdout()
     console.print(_datasets_table(analysis), _overlap_table(analysis))
+    if analysis.transfers:
+        console.print(_transfer_table(analysis))
+    if analysis.splits:
+        print_lines(
+            [f"Few-shot splits: {len(analysis.splits)}, in *_few_shot_splits/ of each dataset's analysis folder."]
+        )
     overlap = CrossLayout(analysis.output).overlap
     console.print(f"{_model_line(analysis)}\nEvery number with what it rests on: {overlap}", markup=False)
 
@@ -142,6 +148,18 @@ def _overlap_table(analysis: "Analysis") -> "Table":
     return table
 
 
+def _transfer_table(analysis: "Analysis") -> "Table":
+    columns = "common classes", "images", "centroid similarity", "with other classes", "accuracy"
+    table = new_table("Generalization, mean over the common classes", "", *columns)
+    for transfer in analysis.transfers:
+        mean = transfer.class_average
+        figures = (mean.centroid_similarity, mean.other_similarity, mean.accuracy)
+        cells = ("none" if figure is None else f"{figure:.3f}" for figure in figures)
+        where = f"{transfer.source.dataset} to {transfer.target.dataset}"
+        add_row(table, where, len(transfer.classes), f"{transfer.n_evaluated:,}", *cells)
+    return table
+
+
 def _criterion(analysis: "Analysis", method: str) -> str:
     config = analysis.config
     if method == "cosine":
@@ -154,4 +172,5 @@ def _model_line(analysis: "Analysis") -> str:
     if model is None:
         return "No encoder was needed."
     not_clip = " It is not CLIP: its similarities mean something else." if model.is_clip is False else ""
-    return f"Encoder: {model.name} ({model.source}, {model.precision}, {model.dim} dimensions).{not_clip}"
+    precision = "" if model.precision == "unknown" else f"{model.precision}, "
+    return f"Encoder: {model.name} ({model.source}, {precision}{model.dim} dimensions).{not_clip}"
