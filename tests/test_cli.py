@@ -128,6 +128,18 @@ def test_an_empty_folder_is_told_what_is_missing(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_folders_that_are_none_are_named(tmp_path: Path):
+    (tmp_path / "notes.txt").write_text("x")
+    for arguments, words in (
+        (["--output", "notes.txt"], "--output notes.txt is a file"),
+        (["--root", "nope"], "--root nope is no folder"),
+        (["--datasets", "a=x", "b=y"], "is repeated: --datasets a=x --datasets b=y"),
+    ):
+        done = run("compute", *arguments, cwd=tmp_path)
+        assert done.returncode == 2
+        assert words in done.stderr
+
+
 def test_verbose_shows_the_traceback(tmp_path: Path):
     assert "Traceback" in run("compute", "--verbose", cwd=tmp_path).stderr
 

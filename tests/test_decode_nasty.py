@@ -1,9 +1,12 @@
 """Broken and hostile files: each decodes, or fails with a reason; which do which is known."""
 
 import csv
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
 
 from overlens.decode import MAX_PIXELS, decode_rgb
@@ -75,3 +78,15 @@ def test_only_the_files_known_to_be_broken_fail(shared_data, folder):
 
 IMAGES = {".jpg", ".jpeg", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp", ".svg", ".ppm", ".pgm", ".pbm", ".mpo"}
 BROKEN = {"imagededup_ukbench": {"ukbench09268_corrupt.jpg"}}  # the .svg is a JPEG in truth, and content decides
+
+
+def test_damaged_files_write_nothing_to_stderr(shared_data):
+    code = (
+        "import pathlib, sys\nfrom overlens.decode import decode_rgb\nfrom overlens.errors import DecodeError\n"
+        "for path in sorted(pathlib.Path(sys.argv[1]).rglob('*.tif*')):\n"
+        "    try:\n        decode_rgb(path.read_bytes())\n    except DecodeError:\n        pass\n"
+    )
+    command = [sys.executable, "-c", code, str(shared_data / "nasty_pillow")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    if list((Path(PIL.__file__).parent.parent / "pillow.libs").glob("libtiff*")):
+        assert done.stderr == ""

@@ -397,3 +397,26 @@ def test_a_class_with_two_names_is_one_class_where_datasets_are_drawn_together(t
     result = overlens.analyze(["one", "two"], root=tmp_path, encoder=FakeEncoder(), projections="tsne")
     labels = {table.scope: set(table.labels) for table in result.projections}
     assert labels == {"one": {"Peter"}, "two": {"St. Peter"}, "combined": {"Peter"}}
+
+
+def test_a_result_shows_itself_in_one_line(result: Analysis):
+    assert "\n" not in repr(result)
+    assert "one (24 images)" in repr(result)
+    assert str(result.output) in repr(result)
+
+
+def test_lists_that_somebody_published_are_not_replaced_in_silence(result: Analysis, tmp_path: Path):
+    analysis = tmp_path / "dataset" / "x-data" / "analysis"
+    analysis.mkdir(parents=True)
+    np.save(analysis / "embeddings.npy", result.datasets["two"].require_embeddings())
+    (analysis / "names.json").write_text(json.dumps(list(result.datasets["two"].keys)))
+    (analysis / "cosine_duplicates.json").write_text("[]")
+    options = {"root": tmp_path, "from_embeddings": True, "method": "cosine", "projections": "none"}
+    first, second = overlens.analyze(["x"], **options), overlens.analyze(["x"], **options)
+    assert any("1 lists that were there are replaced" in notice for notice in first.notices)
+    assert not any("are replaced" in notice for notice in second.notices)
+
+
+def test_a_dataset_that_is_not_there_is_named(result: Analysis):
+    with pytest.raises(ConfigError, match="no dataset 'x' here; there are one, two, three"):
+        result.pairs("cosine", "one", "x")

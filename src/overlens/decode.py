@@ -16,12 +16,13 @@ that Pillow only recognises (MPEG, WMF, BUFR, GRIB, HDF5) are not read.
 
 Pillow's warnings are ignored for the whole process from the first decoded image on. Python's warning filters are
 global, and swapping them around each call is not safe while several threads decode; the cost is that an application
-which embeds overlens no longer sees warnings that Pillow itself issues. What libtiff, a C library, writes about damaged
-TIFF files straight to stderr cannot be held back in a thread-safe way.
+which embeds overlens no longer sees warnings that Pillow itself issues. The same holds for what the
+libtiff inside Pillow's wheel would write to stderr about damaged files.
 
 Shapes: h rows, w columns.
 """
 
+import ctypes
 import logging
 import math
 import re
@@ -29,6 +30,7 @@ import threading
 import warnings
 from functools import cache
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -90,7 +92,23 @@ def _readable_formats() -> tuple[str, ...]:
     # Without a handler, Python prints what Pillow logs about damaged files to stderr.
     logging.getLogger("PIL").addHandler(logging.NullHandler())
     Image.init()
+    _hush_libtiff()
     return tuple(name for name in Image.ID if name not in _UNREAD_FORMATS)
+
+
+def _hush_libtiff() -> None:
+    """Take the two handlers away by which the libtiff in Pillow's wheel writes to stderr; what fails is raised anyway.
+
+    A Pillow that was built against the system's libtiff is left alone, as others may use that library too.
+    """
+    import PIL
+
+    home = Path(PIL.__file__).parent
+    for path in (*home.parent.glob("pillow.libs/libtiff*"), *home.glob(".dylibs/libtiff*")):
+        library = ctypes.CDLL(str(path))
+        for handler in (library.TIFFSetErrorHandler, library.TIFFSetWarningHandler):
+            handler.argtypes, handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+            handler(None)
 
 
 def _ignore_pillow_warnings() -> None:

@@ -43,6 +43,7 @@ class Material:
 
 def plan_images(config: RunConfig, encoder: Encoder | None = None) -> ImagePlan:
     """List every dataset and start the encoder, or `encoder` in its place, if anything needs it."""
+    _require_folders(config)
     if config.needs_hashes:
         check_hash_size(config.hashing.hash_type, config.hashing.hash_size)
     listings = [
@@ -59,6 +60,7 @@ def plan_images(config: RunConfig, encoder: Encoder | None = None) -> ImagePlan:
 
 def plan_published(config: RunConfig, encoder: Encoder | None = None) -> Material:
     """Read the published features of every dataset and see that they can be compared."""
+    _require_folders(config)
     if encoder is not None:
         raise ConfigError("an encoder object has no work with from_embeddings; leave out one of them")
     found = [
@@ -104,6 +106,13 @@ def _start_encoder(config: RunConfig, encoder: Encoder | None) -> LoadedEncoder:
         loaded = wrap_encoder(encoder, batch_size=config.encoder.batch_size)
     LOG.debug("encoder: %s", loaded.info)
     return loaded
+
+
+def _require_folders(config: RunConfig) -> None:
+    if config.output is not None and config.output.exists() and not config.output.is_dir():
+        raise ConfigError(f"--output {config.output} is a file; give a folder, which is made if it does not exist")
+    if not config.root.is_dir():
+        raise ConfigError(f"--root {config.root} is no folder; give the one that holds dataset/")
 
 
 def _tell_replaced(config: RunConfig) -> list[str]:
