@@ -189,4 +189,7 @@ def _common_hashing(config: RunConfig, published: Sequence[Published]) -> tuple[
             )
     if len(known) == len(published):
         return hashing, []
-    return hashing, tell("hashes.json", [f"it does not say which hash it holds; {hashing.hash_type} is assumed"])
+    unnamed = ", ".join(found.features.dataset for found in published if found.hashing is None)
+    return hashing, tell(
+        "hashes.json", [f"nothing says which hash that of {unnamed} holds; {hashing.hash_type} is assumed"]
+    )

@@ -85,8 +85,11 @@ def print_summary(analysis: "Analysis") -> None:
         print_lines(
             [f"Few-shot splits: {len(analysis.splits)}, in *_few_shot_splits/ of each dataset's analysis folder."]
         )
-    overlap = CrossLayout(analysis.output).overlap
-    console.print(f"{_model_line(analysis)}\nEvery number with what it rests on: {overlap}", markup=False)
+    cross = CrossLayout(analysis.output)
+    console.print(f"{_model_line(analysis)}\nEvery number with what it rests on: {cross.overlap}", markup=False)
+    drawings = [place(method) for method in analysis.matches for place in (cross.venn, cross.matrix)]
+    drawn = ", ".join(path.name for path in drawings if path.exists())
+    console.print(f"Pictures and lists of pairs are beside it, such as {drawn}", markup=False)
 
 
 def print_lines(lines: list[str]) -> None:
