@@ -10,6 +10,7 @@ import pytest
 from overlens.config import DatasetSpec, HashConfig
 from overlens.encoders import LoadedEncoder, wrap_encoder
 from overlens.engines import make_engine
+from overlens.errors import StoreError
 from overlens.extract import Extractor
 from overlens.features import SHARD_IMAGES, KnownImages, Stores, compute_features, plan_tasks
 from overlens.progress import Progress
@@ -164,3 +165,21 @@ def test_tasks_follow_from_the_listing_alone(tmp_path: Path):
     tasks = plan_tasks(listing, Stores.open(tmp_path, HASHING, None), stamps)
     assert [len(task.keys) for task in tasks] == [SHARD_IMAGES, SHARD_IMAGES, 1]
     assert sum((task.keys for task in tasks), ()) == keys
+
+
+def test_a_shortage_of_memory_is_not_remembered(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def fail(data: bytes) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("overlens.extract.decode_rgb", fail)
+        assert len(extract(images, tmp_path / "store").failures) == 20
+    again = extract(images, tmp_path / "store")
+    assert (again.n_read, again.failures) == (20, ())
+
+
+def test_a_shard_that_lost_a_file_is_named(images: Path, tmp_path: Path):
+    extract(images, tmp_path / "store")
+    next((tmp_path / "store").rglob("images.parquet")).unlink()
+    with pytest.raises(StoreError, match="is damaged"):
+        extract(images, tmp_path / "store")

@@ -420,3 +420,47 @@ def test_lists_that_somebody_published_are_not_replaced_in_silence(result: Analy
 def test_a_dataset_that_is_not_there_is_named(result: Analysis):
     with pytest.raises(ConfigError, match="no dataset 'x' here; there are one, two, three"):
         result.pairs("cosine", "one", "x")
+
+
+class Unnamed(FakeEncoder):
+    """An encoder that nothing tells from another one with other weights."""
+
+    def __init__(self, sign: int) -> None:
+        super().__init__()
+        self.version = ""
+        self.sign = sign
+
+    def encode(self, batch: np.ndarray, /) -> np.ndarray:
+        return self.sign * super().encode(batch)
+
+
+def test_rows_of_an_unnamed_encoder_are_never_taken_for_anothers(tmp_path: Path):
+    write_pictures(tmp_path / "images", range(6))
+    options = {"output": tmp_path / "out", "method": "cosine", "projections": "none"}
+    rows = []
+    for sign in (1, -1):
+        found = overlens.analyze({"x": tmp_path / "images"}, encoder=Unnamed(sign), **options)
+        rows.append(np.array(found.datasets["x"].require_embeddings()))
+    assert np.array_equal(rows[0], -rows[1])
+    assert not list((tmp_path / "out").rglob("store/embedding-*"))
+
+
+def test_an_unnamed_encoder_leaves_no_store_behind_when_a_run_fails(tmp_path: Path):
+    write_pictures(tmp_path / "images", range(6))
+    (tmp_path / "images" / "a" / "bad.png").write_bytes(b"no picture")
+    with pytest.raises(DatasetError, match="more than --max-failures"):
+        overlens.analyze({"x": tmp_path / "images"}, encoder=Unnamed(1), output=tmp_path / "out")
+    assert not list((tmp_path / "out").rglob("store/embedding-*"))
+
+
+def test_numpy_numbers_are_numbers(tmp_path: Path):
+    write_pictures(tmp_path / "images", range(6))
+    found = overlens.analyze(
+        {"x": tmp_path / "images"},
+        output=tmp_path / "out",
+        method="perceptual",
+        projections="none",
+        hash_threshold=np.int64(3),
+        cosine_threshold=np.float32(0.5),
+    )
+    assert found.to_json()["methods"]["perceptual"]["max_distance_bits"] == 3

@@ -6,6 +6,7 @@ fixed, so that a run after a killed one replaces what that left behind; one run 
 
 import io
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from typing import BinaryIO, TextIO
 
 from overlens.errors import StoreError
 
+LOG = logging.getLogger(__name__)
 PARTIAL = ".partial-"
 
 
@@ -111,6 +113,8 @@ def sole_writer(mark: Path) -> Iterator[None]:
             raise StoreError(
                 f"another run is writing to {mark.parent}; wait for it, or use another --output"
             ) from error
+        except OSError as error:  # some network file systems have no locks
+            LOG.warning("%s cannot be locked (%s); start no second run there", mark, error.strerror)
         yield
 
 

@@ -243,6 +243,8 @@ def config_from_options(given: Mapping[str, Any]) -> RunConfig:
         raise ConfigError(f"unknown option {name!r}; known: {', '.join(defaults)}")
     values = {**defaults, **given}
     values["max_failures"] = parse_share(values["max_failures"])
+    # NumPy's numbers pass for numbers everywhere but in JSON.
+    values = {name: value.item() if hasattr(value, "item") else value for name, value in values.items()}
     if values["projections"] is None:
         values["projections"] = "none"
     records = {"datasets", "projections"}
@@ -287,7 +289,7 @@ def _as_spec(dataset: object) -> DatasetSpec:
 
 def _few_shot(values: Mapping[str, Any]) -> FewShotConfig:
     k_shots = values["k_shots"]
-    k_shots = (k_shots,) if isinstance(k_shots, Integral) else tuple(k_shots)
+    k_shots = (k_shots,) if isinstance(k_shots, Integral) else tuple(map(int, k_shots))
     return FewShotConfig(k_shots, values["n_classes"], values["n_seeds"], values["seed"])
 
 

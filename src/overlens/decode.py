@@ -28,6 +28,7 @@ import math
 import re
 import threading
 import warnings
+from contextlib import suppress
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -65,12 +66,13 @@ def decode_rgb(data: bytes) -> NDArray[np.uint8]:
 
     Raises:
         DecodeError: The bytes are no readable image. The message is one phrase that fits behind the name of the file.
+        MemoryError: There is not enough memory now, which says nothing about the image.
     """
     if not data:
         raise DecodeError("the file is empty")
     try:
         return _decode(data)
-    except DecodeError:
+    except (DecodeError, MemoryError):
         raise
     except Exception as error:  # a damaged file can raise anything, from struct.error to RecursionError
         raise DecodeError(_reason(error, data)) from error
@@ -105,10 +107,11 @@ def _hush_libtiff() -> None:
 
     home = Path(PIL.__file__).parent
     for path in (*home.parent.glob("pillow.libs/libtiff*"), *home.glob(".dylibs/libtiff*")):
-        library = ctypes.CDLL(str(path))
-        for handler in (library.TIFFSetErrorHandler, library.TIFFSetWarningHandler):
-            handler.argtypes, handler.restype = [ctypes.c_void_p], ctypes.c_void_p
-            handler(None)
+        with suppress(OSError, AttributeError):  # then it goes on writing
+            library = ctypes.CDLL(str(path))
+            for handler in (library.TIFFSetErrorHandler, library.TIFFSetWarningHandler):
+                handler.argtypes, handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+                handler(None)
 
 
 def _ignore_pillow_warnings() -> None:
@@ -230,8 +233,6 @@ def _reason(error: Exception, data: bytes) -> str:
 
     if isinstance(error, Image.DecompressionBombError):
         return f"the image has too many pixels; at most {MAX_PIXELS} are allowed"
-    if isinstance(error, MemoryError):
-        return "there is not enough memory to decode the image"
     if isinstance(error, UnidentifiedImageError):
         return f"not a readable image: {_describe(data)}"
     words = " ".join(str(error).split()) or "no further explanation"

@@ -43,7 +43,7 @@ def export_features(
     before = _read_description(layout)
     if before.get("images_sha256") == description["images_sha256"]:
         # Of the same images: what this run does not need stays valid beside what it writes.
-        description = {key: value or before.get(key) for key, value in description.items()}
+        description = {key: value or _if_kept(layout, key, before) for key, value in description.items()}
     labels = _list_bytes(known.labels)
     if before != description or not _is_complete(layout, description, labels):
         _remove_misleading(layout, before, description)
@@ -107,6 +107,7 @@ def _list_bytes(values: Sequence[str | None]) -> bytes:
 
 def _describe(known: KnownImages, names: bytes, model: ModelInfo | None, hashing: HashConfig) -> dict[str, Any]:
     images = json.dumps([known.keys, known.digests])
+    stores = {"embeddings": known.stores.embeddings, "hashes": known.stores.hashes}
     described_hashes = {"hash_type": hashing.hash_type, "hash_size": hashing.hash_size, "recipe": hash_recipe()}
     return {
         "n_images": len(known.rows),
@@ -114,7 +115,14 @@ def _describe(known: KnownImages, names: bytes, model: ModelInfo | None, hashing
         "names_sha256": hashlib.sha256(names).hexdigest(),
         "embeddings": asdict(model) if model is not None and known.stores.embeddings is not None else None,
         "hashes": described_hashes if known.stores.hashes is not None else None,
+        "stores": {name: store.folder.name for name, store in stores.items() if store is not None},
     }
+
+
+def _if_kept(layout: AnalysisLayout, part: str, before: dict[str, Any]) -> object:
+    """Return what was said of a part that this run does not need, as long as its file is there."""
+    path = {"embeddings": layout.embeddings, "hashes": layout.hashes}.get(part)
+    return before.get(part) if path is not None and path.is_file() else None
 
 
 def _read_description(layout: AnalysisLayout) -> dict[str, Any]:

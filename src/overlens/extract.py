@@ -171,9 +171,14 @@ class Extractor:
 
     def _extract(self, task: ShardTask, key: str, path: Path) -> ImageFeatures | Failure:
         try:
-            stamp, data = _read(path, key)
+            return self._extract_file(task, key, path)
         except OSError as error:
             return Failure(task.dataset, key, f"cannot be read: {error.strerror or error}")
+        except MemoryError:
+            return Failure(task.dataset, key, "there was not enough memory for it; run again with fewer --workers")
+
+    def _extract_file(self, task: ShardTask, key: str, path: Path) -> ImageFeatures:
+        stamp, data = _read(path, key)
         digest = hashlib.sha256(data).hexdigest()
         needs_hash = task.wants_hash and digest not in task.hashed.get(key, ())
         needs_embedding = task.wants_embedding and digest not in task.embedded.get(key, ())

@@ -90,11 +90,6 @@ class KnownImages:
         """Embedding rows of the kept images, a bounded number at a time."""
         return iter(()) if self.stores.embeddings is None else self.stores.embeddings.gather(self.stamps)
 
-    def forget_embeddings(self) -> None:
-        """Delete stored embeddings that no later run can use, as nothing names the encoder that made them."""
-        if self.stores.embeddings is not None:
-            self.stores.embeddings.remove()
-
 
 def compute_features(
     listing: Listing, stores: Stores, extractor: Extractor, engine: Engine, stage: Stage

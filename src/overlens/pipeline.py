@@ -53,8 +53,12 @@ def run(config: RunConfig, progress: Progress | None = None, encoder: Encoder | 
                 check_failures(config, features.dataset, features.failures, features.n_attempted)
             analysis = _analyse(replace(config, hashing=plan.hashing), plan, (), progress)
         else:
-            known = _extract(config, plan, engine, progress)
-            analysis = _analyse(config, _export(config, plan, known), known, progress)
+            try:
+                known = _extract(config, plan, engine, progress)
+                material = _export(config, plan, known)
+            finally:
+                _forget_unnamed(config, plan)
+            analysis = _analyse(config, material, known, progress)
         return replace(analysis, notices=(*analysis.notices, *tell_leftovers(config, earlier)))
 
 
@@ -79,10 +83,17 @@ def _export(config: RunConfig, plan: ImagePlan, known: Sequence[KnownImages]) ->
         export_features(images, AnalysisLayout(config.output_root, images.listing.dataset), model, config.hashing)
         for images in known
     )
-    if plan.encoder and plan.encoder.token:
-        for images in known:
-            images.forget_embeddings()
     return Material(features, model, config.hashing, plan.notices)
+
+
+def _forget_unnamed(config: RunConfig, plan: ImagePlan) -> None:
+    """Delete stored embeddings that no later run can use, as nothing names the encoder that made them."""
+    if plan.encoder is None or not plan.encoder.token:
+        return
+    for listing in plan.listings:
+        store = Stores.open(AnalysisLayout(config.output_root, listing.dataset).store, None, plan.encoder).embeddings
+        if store is not None:
+            store.remove()
 
 
 def _analyse(config: RunConfig, material: Material, known: Sequence[KnownImages], progress: Progress) -> Analysis:

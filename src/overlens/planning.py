@@ -89,9 +89,10 @@ def check_failures(config: RunConfig, dataset: str, failures: Sequence[Failure],
     example = f"the first is {failures[0].key!r}: {failures[0].reason}" if failures else "it names no image"
     if len(failures) == n_attempted:
         raise DatasetError(f"{words}; {example}. All of them are in {file}")
+    limit = f"{100 * config.max_failures:.3g}%"
     raise DatasetError(
-        f"{words}, more than --max-failures {config.max_failures:.0%} allows; {example}. All of them are in {file}; "
-        f"mend them, or allow more with --max-failures {_next_percent(share)}%. Earlier results are as they were"
+        f"{words}, more than --max-failures {limit} allows; {example}. All of them are in {file}; mend them, or allow "
+        f"more with --max-failures {_next_percent(share)}%. Earlier results are as they were"
     )
 
 

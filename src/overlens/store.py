@@ -110,8 +110,8 @@ class FeatureStore:
         complete = {"format": str(FORMAT_VERSION), **fingerprint}
         store = cls(parent / f"{name}-{_digest(json.dumps(complete, sort_keys=True))[:12]}", complete)
         remove_partials(store.folder)
-        for path in sorted(store.folder.glob("*/images.parquet")):
-            store._add(_read_shard(path.parent))
+        for path in sorted(store.folder.glob("*/")):
+            store._add(_read_shard(path))
         return store
 
     def __contains__(self, stamp: Stamp) -> bool:

@@ -87,8 +87,10 @@ def print_summary(analysis: "Analysis") -> None:
         )
     cross = CrossLayout(analysis.output)
     console.print(f"{_model_line(analysis)}\nEvery number with what it rests on: {cross.overlap}", markup=False)
-    drawings = [place(method) for method in analysis.matches for place in (cross.venn, cross.matrix)]
-    drawn = ", ".join(path.name for path in drawings if path.exists())
+    from overlens.drawing import MAX_VENN_SETS
+
+    drawing = cross.venn if len(analysis.datasets) <= MAX_VENN_SETS else cross.matrix
+    drawn = ", ".join(drawing(method).name for method in analysis.matches)
     console.print(f"Pictures and lists of pairs are beside it, such as {drawn}", markup=False)
 
 
