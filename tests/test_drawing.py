@@ -17,6 +17,12 @@ from overlens.testing import FakeEncoder, write_pictures
 @pytest.fixture
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Analysis, tuple[KnownImages, ...]]:
     """A run over two folders that share all images of the second, and the images that its galleries were given."""
+    return run(tmp_path, monkeypatch)
+
+
+def run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, no_verify: bool = False
+) -> tuple[Analysis, tuple[KnownImages, ...]]:
     seen: list[tuple[KnownImages, ...]] = []
 
     def watch(analysis: Analysis, known: tuple[KnownImages, ...], progress: Progress) -> list[str]:
@@ -31,6 +37,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Analysis, tup
         encoder=FakeEncoder(),
         output=tmp_path / "out",
         projections="none",
+        no_verify=no_verify,
     )
     return analysis, seen[0]
 
@@ -40,8 +47,18 @@ def test_galleries_of_whole_images_leave_nothing_to_say(runs):
     assert len(list(runs[0].output.rglob("*_duplicate_examples_*.png"))) == 6
 
 
-def test_images_that_cannot_be_shown_are_counted_once_with_the_first_reason(runs):
+def test_galleries_open_no_image_again(runs):
     analysis, known = runs
+    for images in known:
+        for path in images.listing.paths:
+            path.unlink()
+    assert draw_galleries(analysis, known, Progress()) == []
+
+
+def test_without_evidence_images_that_cannot_be_shown_are_counted_once_with_the_first_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    analysis, known = run(tmp_path, monkeypatch, no_verify=True)
     gone, changed = known[0].listing.paths[0], known[0].listing.paths[1]
     gone.unlink()
     changed.write_bytes(b"another file by now")

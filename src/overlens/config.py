@@ -159,6 +159,7 @@ class RunConfig:
     projections: ProjectionConfig = field(default_factory=ProjectionConfig)
     few_shot: FewShotConfig | None = None
     evaluate_cross_dataset: bool = False
+    verify: bool = True
     workers: int = 0
     engine: str = "local"
 
@@ -226,6 +227,7 @@ def default_options() -> dict[str, Any]:
         "n_classes": few_shot.n_classes,
         "n_seeds": few_shot.n_seeds,
         "evaluate_cross_dataset": default.evaluate_cross_dataset,
+        "no_verify": not default.verify,
         "seed": default.projections.seed,
         "workers": default.workers,
         "engine": default.engine,
@@ -264,6 +266,7 @@ def config_from_options(given: Mapping[str, Any]) -> RunConfig:
             values["umap_neighbors"],
             values["seed"],
         ),
+        verify=not values["no_verify"],
         few_shot=_few_shot(values) if values["generate_few_shot"] else None,
     )
 

@@ -1,10 +1,10 @@
 """The pictures of a run: views are made from its records, the report draws them, the files get the documented names.
 
-Galleries show renditions, which are made from an image once; a run that reads no images has no galleries. An image that
-cannot be shown any more leaves its frame empty, and is counted.
+Galleries show the renditions that extraction kept; without evidence (`--no-verify`), they are made when first shown. A
+run that reads no images has no galleries. An image that cannot be shown leaves its frame empty, and is counted.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from overlens.analysis import Analysis
 from overlens.atomic import write_bytes, write_text
 from overlens.errors import DecodeError
+from overlens.evidence import read_rendition
 from overlens.features import KnownImages
 from overlens.layout import AnalysisLayout, CrossLayout
 from overlens.matching import PairSet
@@ -83,34 +84,41 @@ def draw_overlaps(analysis: Analysis) -> None:
 class _Shelf:
     """Images of one dataset that galleries can show; `unshown` gathers why a kept image could not be."""
 
-    known: KnownImages
+    dataset: str
     keys: Sequence[str]
     labels: Sequence[str]
-    thumbnails: Thumbnails
+    read: Callable[[int], NDArray[np.uint8]]
     unshown: dict[int, str] = field(default_factory=dict)
 
     def pixels(self, row: int) -> NDArray[np.uint8] | None:
         """Rendition of the kept image `row`, or None if the image cannot be read any more."""
         try:
-            return self.thumbnails.get(self.known.digests[row], self.known.listing.paths[self.known.rows[row]])
+            return self.read(row)
         except DecodeError as error:
-            self.unshown[row] = f"{self.known.listing.dataset}: {error}"
+            self.unshown[row] = f"{self.dataset}: {error}"
             return None
+
+
+def _shelve(analysis: Analysis, known: KnownImages) -> _Shelf:
+    dataset = known.listing.dataset
+    return _Shelf(
+        dataset, known.keys, analysis.datasets[dataset].shown_labels(), _picture_reader(analysis.output, known)
+    )
+
+
+def _picture_reader(output: Path, known: KnownImages) -> Callable[[int], NDArray[np.uint8]]:
+    if known.stores.evidence is not None:
+        renditions = known.renditions()
+        return lambda row: read_rendition(renditions.get(row))
+    thumbnails = Thumbnails.open(AnalysisLayout(output, known.listing.dataset).store)
+    return lambda row: thumbnails.get(known.digests[row], known.listing.paths[known.rows[row]])
 
 
 def draw_galleries(analysis: Analysis, known: Sequence[KnownImages], progress: Progress) -> list[str]:
     """Draw the most alike pairs of every dataset and of every two; return what the user should know."""
     if not known:
         return tell("galleries", ["left out, as --from-embeddings reads no images"])
-    shelves = {
-        images.listing.dataset: _Shelf(
-            images,
-            images.keys,
-            analysis.datasets[images.listing.dataset].shown_labels(),
-            Thumbnails.open(AnalysisLayout(analysis.output, images.listing.dataset).store),
-        )
-        for images in known
-    }
+    shelves = {images.listing.dataset: _shelve(analysis, images) for images in known}
     pair_sets = [pair_set for matches in analysis.matches.values() for pair_set in matches.pair_sets]
     with progress.stage("Galleries", len(pair_sets), "pictures") as stage:
         for pair_set in pair_sets:
@@ -146,11 +154,11 @@ def _draw_gallery(analysis: Analysis, pair_set: PairSet, shelves: Mapping[str, _
 def _card(left: _Shelf, right: _Shelf, i: int, j: int, score_text: str) -> PairCard:
     return PairCard(
         left.keys[i],
-        left.known.listing.dataset,
+        left.dataset,
         left.labels[i],
         left.pixels(i),
         right.keys[j],
-        right.known.listing.dataset,
+        right.dataset,
         right.labels[j],
         right.pixels(j),
         score_text,

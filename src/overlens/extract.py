@@ -1,10 +1,10 @@
-"""One shard of images to features: each file is read and decoded once, then hashed and encoded.
+"""One shard of images to features: each file is read and decoded once, for its hash, embedding and evidence together.
 
 Reading, decoding, hashing and the encoder's resizing run in a pool of threads, a bounded number of images ahead;
 batches go to the encoder one at a time. An image that cannot be used is a reason, never a row. A file that cannot be
 read at all is reported and not remembered: its next run may be luckier, and nothing on the file would tell.
 
-Shapes: n images of a shard, k of them kept, b bytes of a packed hash, d dimensions, s pixels of the encoder's input.
+Shapes: n images of a shard, k of them kept, b values of a row, s pixels of the encoder's input.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -23,11 +23,15 @@ from overlens.config import HashConfig
 from overlens.decode import decode_rgb
 from overlens.encoders.base import LoadedEncoder
 from overlens.errors import DecodeError
-from overlens.hashes import compute_hash
+from overlens.evidence import keep_rendition, make_evidence, upright_hash
+from overlens.hashes import ORIENTED_SIZE, compute_hash
 from overlens.records import Failure
 from overlens.store import ShardRecord, Stamp, make_stamp
 
 Pixels = NDArray[np.uint8]
+
+HASH, EMBEDDING, EVIDENCE = "hash", "embedding", "evidence"
+FEATURES = (HASH, EMBEDDING, EVIDENCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +42,15 @@ class ShardTask:
         dataset: Name of the dataset.
         keys: Key of each image.
         paths: File of each image.
-        wants_hash: Whether their files are new to the store of hashes.
-        wants_embedding: Whether their files are new to the store of embeddings.
-        hashed: Key -> SHA-256 of bytes that have a hash already; such an image is not decoded for its hash.
-        embedded: Key -> SHA-256 of bytes that have an embedding already.
+        wanted: The features whose stores their files are new to: some of `FEATURES`, in that order.
+        known: Feature -> key -> SHA-256 of bytes that have it already; no image is decoded for what it has.
     """
 
     dataset: str
     keys: tuple[str, ...]
     paths: tuple[Path, ...]
-    wants_hash: bool
-    wants_embedding: bool
-    hashed: Mapping[str, frozenset[str]]
-    embedded: Mapping[str, frozenset[str]]
+    wanted: tuple[str, ...]
+    known: Mapping[str, Mapping[str, frozenset[str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +58,12 @@ class ShardFeatures:
     """What became of the images of one task.
 
     Attributes:
-        hashes: The hashes that were computed, if any.
-        embeddings: The embeddings that were computed, if any.
+        records: Feature -> what was computed of it.
         seen: (key, SHA-256, stamp) of every image that was read.
         unreadable: The files that could not be read.
     """
 
-    hashes: ShardRecord | None
-    embeddings: ShardRecord | None
+    records: Mapping[str, ShardRecord]
     seen: tuple[tuple[str, str, Stamp], ...]
     unreadable: tuple[Failure, ...]
 
@@ -78,11 +76,11 @@ class ImageFeatures:
         key: Key of the image.
         stamp: Stamp of the file when it was read.
         digest: SHA-256 of its bytes in hexadecimal.
-        needs_hash: Whether its hash was not known.
-        needs_embedding: Whether its embedding was not known.
+        needed: The features that were not known of these bytes.
         reason: Why it cannot be decoded, or "".
         size_px: (width, height), or (0, 0) where it was not decoded.
-        hash_row: `(b,)` packed hash.
+        rows: Feature -> its `(b,)` row, for those that need no encoder.
+        rendition: Its rendition, where evidence was needed.
         crop: `(s, s, 3)` input for the encoder; dropped once it is encoded.
         embedding_reason: Why it has no embedding, or "".
     """
@@ -90,11 +88,11 @@ class ImageFeatures:
     key: str
     stamp: Stamp
     digest: str
-    needs_hash: bool
-    needs_embedding: bool
+    needed: frozenset[str]
     reason: str = ""
     size_px: tuple[int, int] = (0, 0)
-    hash_row: Pixels | None = None
+    rows: Mapping[str, Pixels] = field(default_factory=dict)
+    rendition: bytes = b""
     crop: Pixels | None = None
     embedding_reason: str = ""
 
@@ -132,8 +130,7 @@ class Extractor:
             images += done
             vectors += [] if rows is None else [rows]
         return ShardFeatures(
-            _hash_shard([image for image in images if image.needs_hash]),
-            _embedding_shard([image for image in images if image.needs_embedding], vectors),
+            {name: record for name in task.wanted if (record := _shard(name, images, vectors))},
             tuple((image.key, image.digest, image.stamp) for image in images),
             tuple(unreadable),
         )
@@ -180,23 +177,27 @@ class Extractor:
     def _extract_file(self, task: ShardTask, key: str, path: Path) -> ImageFeatures:
         stamp, data = _read(path, key)
         digest = hashlib.sha256(data).hexdigest()
-        needs_hash = task.wants_hash and digest not in task.hashed.get(key, ())
-        needs_embedding = task.wants_embedding and digest not in task.embedded.get(key, ())
-        seen = ImageFeatures(key, stamp, digest, needs_hash, needs_embedding)
-        return self._compute(seen, data) if needs_hash or needs_embedding else seen
+        needed = frozenset(name for name in task.wanted if digest not in task.known[name].get(key, ()))
+        seen = ImageFeatures(key, stamp, digest, needed)
+        return self._compute(seen, data) if needed else seen
 
     def _compute(self, seen: ImageFeatures, data: bytes) -> ImageFeatures:
         try:
             pixels = decode_rgb(data)
         except DecodeError as error:
             return replace(seen, reason=str(error), embedding_reason=str(error))
-        seen = replace(seen, size_px=(pixels.shape[1], pixels.shape[0]))
-        if seen.needs_hash and self._hashing:
-            row = compute_hash(pixels, self._hashing.hash_type, self._hashing.hash_size)
-            seen = replace(seen, hash_row=row)
-        if seen.needs_embedding and self._encoder:
-            seen = replace(seen, crop=self._encoder.prepare(pixels))
-        return seen
+        rows: dict[str, Pixels] = {}
+        if EVIDENCE in seen.needed:
+            rows[EVIDENCE] = make_evidence(pixels, seen.digest)
+        if HASH in seen.needed and self._hashing:
+            rows[HASH] = _hash(pixels, self._hashing, rows.get(EVIDENCE))
+        return replace(
+            seen,
+            size_px=(pixels.shape[1], pixels.shape[0]),
+            rows=rows,
+            rendition=keep_rendition(pixels, data) if EVIDENCE in seen.needed else b"",
+            crop=self._encoder.prepare(pixels) if EMBEDDING in seen.needed and self._encoder else None,
+        )
 
     def _encode(self, batch: Sequence[ImageFeatures]) -> tuple[list[ImageFeatures], NDArray[np.float32] | None]:
         crops = [image.crop for image in batch if image.crop is not None]
@@ -225,24 +226,30 @@ def _without_crop(image: ImageFeatures, verdicts: Iterator[np.bool_]) -> ImageFe
     return replace(image, crop=None, embedding_reason="the encoder gave no finite vector for it")
 
 
-def _hash_shard(images: Sequence[ImageFeatures]) -> ShardRecord | None:
-    rows = [image.hash_row for image in images if image.hash_row is not None]
-    return _shard(images, [image.reason for image in images], np.stack(rows) if rows else np.empty((0, 0), np.uint8))
+def _hash(pixels: Pixels, hashing: HashConfig, evidence: Pixels | None) -> Pixels:
+    """Return the packed hash of one image; evidence that was made holds all hashes of one size already."""
+    if evidence is not None and hashing.hash_size == ORIENTED_SIZE:
+        return upright_hash(evidence, hashing.hash_type)
+    return compute_hash(pixels, hashing.hash_type, hashing.hash_size)
 
 
-def _embedding_shard(images: Sequence[ImageFeatures], vectors: Sequence[NDArray[np.float32]]) -> ShardRecord | None:
-    rows = np.concatenate(vectors) if vectors else np.empty((0, 0), np.float32)
-    return _shard(images, [image.embedding_reason for image in images], rows)
-
-
-def _shard(images: Sequence[ImageFeatures], reasons: Sequence[str], rows: NDArray[np.generic]) -> ShardRecord | None:
+def _shard(name: str, images: Sequence[ImageFeatures], vectors: Sequence[NDArray[np.float32]]) -> ShardRecord | None:
+    """Gather one feature of the images that needed it."""
+    images = [image for image in images if name in image.needed]
     if not images:
         return None
+    rows: NDArray[np.generic]
+    if name == EMBEDDING:
+        rows = np.concatenate(vectors) if vectors else np.empty((0, 0), np.float32)
+    else:
+        kept = [image.rows[name] for image in images if not image.reason]
+        rows = np.stack(kept) if kept else np.empty((0, 0), np.uint8)
     return ShardRecord(
         tuple(image.key for image in images),
         tuple(image.stamp for image in images),
         tuple(image.digest for image in images),
         tuple(image.size_px for image in images),
-        tuple(reasons),
+        tuple(image.embedding_reason if name == EMBEDDING else image.reason for image in images),
         rows,
+        tuple(image.rendition for image in images if not image.reason) if name == EVIDENCE else None,
     )

@@ -15,10 +15,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from overlens.blobs import Blobs
 from overlens.config import HashConfig
 from overlens.encoders.base import LoadedEncoder
 from overlens.engines import Engine
-from overlens.extract import Extractor, ShardFeatures, ShardTask
+from overlens.evidence import ROW_BYTES, Evidence, evidence_fingerprint
+from overlens.extract import EMBEDDING, EVIDENCE, HASH, Extractor, ShardFeatures, ShardTask
 from overlens.hashes import hash_recipe
 from overlens.progress import Stage
 from overlens.records import Failure, Listing
@@ -31,33 +33,52 @@ DECODER_VERSION = "1"
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """The stores of one dataset that a run needs; None where the feature is not needed."""
+    """The stores of one dataset that a run needs, by feature, in the order of `FEATURES`."""
 
-    hashes: FeatureStore | None
-    embeddings: FeatureStore | None
+    by_feature: Mapping[str, FeatureStore]
 
     @classmethod
-    def open(cls, folder: Path, hashing: HashConfig | None, encoder: LoadedEncoder | None) -> "Stores":
-        """Open or plan the stores of one dataset under `folder`."""
-        hashes = embeddings = None
+    def open(
+        cls, folder: Path, hashing: HashConfig | None, encoder: LoadedEncoder | None, *, evidence: bool = False
+    ) -> "Stores":
+        """Open or plan the stores of one dataset under `folder`: those of the features that are asked for."""
+        names_and_facts: dict[str, tuple[str, dict[str, str]]] = {}
         if hashing is not None:
             name = f"{hashing.hash_type}-{hashing.hash_size}"
-            facts = {"hash": name, "recipe": hash_recipe(), "decoder": DECODER_VERSION}
-            hashes = FeatureStore.open(folder, name, facts)
+            names_and_facts[HASH] = name, {"hash": name, "recipe": hash_recipe()}
         if encoder is not None:
-            embeddings = FeatureStore.open(folder, "embedding", {**encoder.fingerprint, "decoder": DECODER_VERSION})
-        return cls(hashes, embeddings)
+            names_and_facts[EMBEDDING] = "embedding", dict(encoder.fingerprint)
+        if evidence:
+            names_and_facts[EVIDENCE] = "evidence", evidence_fingerprint()
+        return cls(
+            {
+                feature: FeatureStore.open(folder, name, {**facts, "decoder": DECODER_VERSION})
+                for feature, (name, facts) in names_and_facts.items()
+            }
+        )
+
+    @property
+    def hashes(self) -> FeatureStore | None:
+        """The store of the perceptual hash."""
+        return self.by_feature.get(HASH)
+
+    @property
+    def embeddings(self) -> FeatureStore | None:
+        """The store of the embeddings."""
+        return self.by_feature.get(EMBEDDING)
+
+    @property
+    def evidence(self) -> FeatureStore | None:
+        """The store of the evidence and renditions."""
+        return self.by_feature.get(EVIDENCE)
 
     def needed(self) -> tuple[FeatureStore, ...]:
         """The stores that exist for this run."""
-        return tuple(store for store in (self.hashes, self.embeddings) if store is not None)
+        return tuple(self.by_feature.values())
 
-    def missing(self, stamp: Stamp) -> tuple[bool, bool]:
-        """Whether the file is new to the store of hashes, and to that of embeddings."""
-        return (
-            self.hashes is not None and stamp not in self.hashes,
-            self.embeddings is not None and stamp not in self.embeddings,
-        )
+    def missing(self, stamp: Stamp) -> tuple[str, ...]:
+        """The features whose stores the file is new to."""
+        return tuple(feature for feature, store in self.by_feature.items() if stamp not in store)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +107,27 @@ class KnownImages:
         """`(k, b)` packed hashes of the kept images, or None if none were asked for."""
         return None if self.stores.hashes is None else np.concatenate(list(self.stores.hashes.gather(self.stamps)))
 
+    def evidence(self) -> Evidence:
+        """Evidence of the kept images; raises ValueError if none was asked for."""
+        blocks = list(self._evidence_store().gather(self.stamps))
+        return Evidence.from_rows(np.concatenate(blocks) if blocks else np.empty((0, ROW_BYTES), np.uint8))
+
+    def renditions(self) -> Blobs:
+        """Where the renditions of the kept images are: `get(i)` gives image i's, for `evidence.read_rendition`.
+
+        Raises:
+            ValueError: No evidence was asked for.
+        """
+        return self._evidence_store().locate(self.stamps)
+
     def embedding_blocks(self) -> Iterator[NDArray[np.float32]]:
         """Embedding rows of the kept images, a bounded number at a time."""
         return iter(()) if self.stores.embeddings is None else self.stores.embeddings.gather(self.stamps)
+
+    def _evidence_store(self) -> FeatureStore:
+        if self.stores.evidence is None:
+            raise ValueError(f"{self.listing.dataset} has no evidence")
+        return self.stores.evidence
 
 
 def compute_features(
@@ -103,8 +142,8 @@ def compute_features(
     extractor.watch = stage.begin
     for outcome in engine.map(extractor, tasks):
         shard = outcome.unwrap()
-        _commit(stores.hashes, shard.hashes, shard)
-        _commit(stores.embeddings, shard.embeddings, shard)
+        for feature, store in stores.by_feature.items():
+            _commit(store, shard.records.get(feature), shard)
         failed |= {failure.key: failure for failure in shard.unreadable}
         n_bad = _count_failed(shard)
         stage.advance(len(outcome.task.keys) - n_bad, failed=n_bad)
@@ -113,11 +152,11 @@ def compute_features(
 
 def plan_tasks(listing: Listing, stores: Stores, stamps: Mapping[str, Stamp]) -> list[ShardTask]:
     """Cut the images that miss the same features into shards, in listing order."""
-    rows_by_need: dict[tuple[bool, bool], list[int]] = {}
+    rows_by_need: dict[tuple[str, ...], list[int]] = {}
     for row, key in enumerate(listing.keys):
         if key in stamps:
             rows_by_need.setdefault(stores.missing(stamps[key]), []).append(row)
-    rows_by_need.pop((False, False), None)
+    rows_by_need.pop((), None)
     return [
         _task(listing, stores, rows[start : start + SHARD_IMAGES], need)
         for need, rows in sorted(rows_by_need.items())
@@ -125,18 +164,16 @@ def plan_tasks(listing: Listing, stores: Stores, stamps: Mapping[str, Stamp]) ->
     ]
 
 
-def _task(listing: Listing, stores: Stores, rows: Sequence[int], need: tuple[bool, bool]) -> ShardTask:
+def _task(listing: Listing, stores: Stores, rows: Sequence[int], wanted: tuple[str, ...]) -> ShardTask:
     keys = tuple(listing.keys[row] for row in rows)
-    known = [
-        {key: digests for key in keys if (digests := store.digests_of(key))} if store is not None and is_new else {}
-        for store, is_new in zip((stores.hashes, stores.embeddings), need, strict=True)
-    ]
-    return ShardTask(listing.dataset, keys, tuple(listing.paths[row] for row in rows), *need, *known)
+    known = {
+        feature: {key: digests for key in keys if (digests := stores.by_feature[feature].digests_of(key))}
+        for feature in wanted
+    }
+    return ShardTask(listing.dataset, keys, tuple(listing.paths[row] for row in rows), wanted, known)
 
 
-def _commit(store: FeatureStore | None, record: ShardRecord | None, shard: ShardFeatures) -> None:
-    if store is None:
-        return
+def _commit(store: FeatureStore, record: ShardRecord | None, shard: ShardFeatures) -> None:
     if record is not None:
         store.write(record)
     keys, digests, stamps = zip(*shard.seen, strict=True) if shard.seen else ((), (), ())
@@ -144,8 +181,13 @@ def _commit(store: FeatureStore | None, record: ShardRecord | None, shard: Shard
 
 
 def _count_failed(shard: ShardFeatures) -> int:
-    record = shard.embeddings or shard.hashes
-    return len(shard.unreadable) + (sum(map(bool, record.reasons)) if record is not None else 0)
+    refused = {
+        key
+        for record in shard.records.values()
+        for key, reason in zip(record.keys, record.reasons, strict=True)
+        if reason
+    }
+    return len(shard.unreadable) + len(refused)
 
 
 def _stamp_files(listing: Listing) -> tuple[dict[str, Stamp], dict[str, Failure]]:

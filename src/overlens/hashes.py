@@ -20,16 +20,21 @@ Shapes: h rows, w columns, s × s bits, b = ceil(s·s / 8) bytes, n hashes.
 import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from overlens.config import HASH_TYPES
 from overlens.errors import ConfigError, StoreError
+from overlens.orientation import N_ORIENTATIONS, orient
 
 MIN_HASH_SIZE = 2
 MAX_HASH_SIZE = 128
 """Largest size: 16,384 bits, beyond which a hash is no longer smaller than a thumbnail."""
+
+ORIENTED_SIZE = 8
+"""Size of the hashes that are made of all orientations: 64 bits each."""
 
 # Shrinking by this factor or more gives each result 36 taps or more, enough for vectors along a row.
 _MANY_TAPS = 6
@@ -83,10 +88,32 @@ def compute_hashes(
     hash_types = tuple(hash_types)
     for hash_type in hash_types:
         check_hash_size(hash_type, hash_size)
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or pixels.size == 0:
-        raise ValueError(f"pixels must be (h, w, 3) of uint8, got {pixels.dtype} of shape {pixels.shape}")
     grey = _make_grey(pixels)
     return {hash_type: np.packbits(_BITS_OF[hash_type](grey, hash_size)) for hash_type in hash_types}
+
+
+def compute_oriented_hashes(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the four 64-bit hashes of one image in all its eight orientations, from one set of grey pixels.
+
+    Each is bit for bit what `compute_hash` gives for `orient(pixels, code)`. Pillow's weights are symmetric, so a
+    flipped plane shrinks to the flipped result, and only the transposed plane is shrunk once more, as the order of the
+    two passes is another one there. The cosine transforms, whose rounding decides ties, are done eight times.
+
+    Args:
+        pixels: `(h, w, 3)` uint8 RGB, h and w at least 1.
+
+    Returns:
+        `(8, 4, 8)` uint8: [orientation code, hash type in the order of `overlens.config.HASH_TYPES`, packed byte].
+
+    Raises:
+        ValueError: The pixels have another shape or type.
+    """
+    import cv2
+
+    grey = _make_grey(pixels)
+    turned = np.asarray(cv2.transpose(grey), np.uint8)  # in blocks: many times faster than numpy's
+    bits = np.stack([_ORIENTED_BITS_OF[hash_type](grey, turned) for hash_type in HASH_TYPES], axis=1)
+    return np.packbits(bits.reshape(N_ORIENTATIONS, len(HASH_TYPES), ORIENTED_SIZE**2), axis=2)
 
 
 def hash_recipe() -> str:
@@ -172,6 +199,8 @@ def _move_bits(rows: NDArray[np.uint8], n_bits: int, *, to_end: bool) -> NDArray
 
 
 def _make_grey(pixels: NDArray[np.uint8]) -> Plane:
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or pixels.size == 0:
+        raise ValueError(f"pixels must be (h, w, 3) of uint8, got {pixels.dtype} of shape {pixels.shape}")
     from overlens.hash_kernels import grey_from_rgb
 
     grey: Plane = grey_from_rgb(np.ascontiguousarray(pixels))
@@ -180,10 +209,22 @@ def _make_grey(pixels: NDArray[np.uint8]) -> Plane:
 
 def _resize(grey: Plane, n_rows: int, n_columns: int) -> Plane:
     """Return `(n_rows, n_columns)`; the order of the two passes is Pillow's, because each pass rounds."""
-    height, width = grey.shape
-    if _is_height_first() and height - n_rows > max(0, 2 * (width - n_columns)):
+    if _goes_height_first(grey, n_rows, n_columns):
         return _resize_columns(_resize_rows(grey, n_rows), n_columns)
     return _resize_rows(_resize_columns(grey, n_columns), n_rows)
+
+
+def _resize_beside(grey: Plane, turned: Plane, n_rows: int, n_columns: int) -> Plane:
+    """Return what `_resize` does, with `turned`, the transposed plane, at hand: all sums run along whole rows."""
+    if _goes_height_first(grey, n_rows, n_columns):
+        half = np.ascontiguousarray(_resize_rows(grey, n_rows).T)
+        return np.ascontiguousarray(_resize_rows(half, n_columns).T)
+    return _resize_rows(np.ascontiguousarray(_resize_rows(turned, n_columns).T), n_rows)
+
+
+def _goes_height_first(grey: Plane, n_rows: int, n_columns: int) -> bool:
+    height, width = grey.shape
+    return _is_height_first() and height - n_rows > max(0, 2 * (width - n_columns))
 
 
 @cache
@@ -245,18 +286,79 @@ def _phash_bits(grey: Plane, size: int) -> Bits:
 
 
 def _whash_bits(grey: Plane, size: int) -> Bits:
-    from overlens.hash_kernels import low_haar_band, sum_blocks
+    from overlens.hash_kernels import sum_blocks
 
-    largest_power = 1 << (min(grey.shape).bit_length() - 1)
-    n_side = max(largest_power, size)
+    n_side = _whash_side(grey, size)
     pixels = _resize(grey, n_side, n_side)
     sums = sum_blocks(pixels, size)
     below, above = np.partition(sums.ravel(), (sums.size // 2 - 1, sums.size // 2))[sums.size // 2 - 1 :][:2]
     if below < above:
         # Whole numbers differ by 1 at least, far above any rounding in the wavelet: the median parts them exactly.
         return np.asarray(sums >= above)
-    low = low_haar_band(pixels, size)
+    return _tied_whash_bits(pixels, size)
+
+
+def _whash_side(grey: Plane, size: int) -> int:
+    largest_power: int = 1 << (min(grey.shape).bit_length() - 1)
+    return max(largest_power, size)
+
+
+def _tied_whash_bits(pixels: Plane, size: int) -> Bits:
+    from overlens.hash_kernels import low_haar_band
+
+    low = low_haar_band(np.ascontiguousarray(pixels), size)
     return np.asarray(low > np.median(low))
+
+
+def _shrink_all(grey: Plane, turned: Plane, n_rows: int, n_columns: int) -> NDArray[np.uint8]:
+    """Return `(8, n_rows, n_columns)`: the plane in all orientations, resized."""
+    return _orient_all(_resize_beside(grey, turned, n_rows, n_columns), _resize_beside(turned, grey, n_rows, n_columns))
+
+
+def _orient_all(upright: NDArray[Any], turned: NDArray[Any]) -> NDArray[Any]:
+    """Stack the four flips of what became of the plane, and those of what became of its transposition."""
+    return np.stack([orient(plane, code) for plane in (upright, turned) for code in range(4)])
+
+
+def _oriented_ahash_bits(grey: Plane, turned: Plane) -> Bits:
+    pixels = _shrink_all(grey, turned, ORIENTED_SIZE, ORIENTED_SIZE)
+    return np.asarray(pixels > pixels.mean(axis=(1, 2), keepdims=True))
+
+
+def _oriented_dhash_bits(grey: Plane, turned: Plane) -> Bits:
+    pixels = _shrink_all(grey, turned, ORIENTED_SIZE, ORIENTED_SIZE + 1)
+    return np.asarray(pixels[:, :, 1:] > pixels[:, :, :-1])
+
+
+def _oriented_phash_bits(grey: Plane, turned: Plane) -> Bits:
+    from scipy.fftpack import dct
+
+    size = ORIENTED_SIZE
+    pixels = _shrink_all(grey, turned, 4 * size, 4 * size)
+    low = dct(dct(pixels, axis=1)[:, :size], axis=2)[:, :, :size]
+    below, above = _middle_two(low)
+    return np.asarray(low > (below + above) / 2)
+
+
+def _oriented_whash_bits(grey: Plane, turned: Plane) -> Bits:
+    from overlens.hash_kernels import sum_blocks
+
+    size = ORIENTED_SIZE
+    n_side = _whash_side(grey, size)
+    upright, transposed = (_resize_beside(*planes, n_side, n_side) for planes in ((grey, turned), (turned, grey)))
+    sums = _orient_all(sum_blocks(upright, size), sum_blocks(transposed, size))
+    below, above = _middle_two(sums)
+    bits = np.asarray(sums >= above)
+    for code in np.flatnonzero(below == above):
+        bits[code] = _tied_whash_bits(orient(upright if code < 4 else transposed, int(code) % 4), size)
+    return bits
+
+
+def _middle_two(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the two middle values of each of the 8 matrices, `(8, 1, 1)` each; their mean is the median."""
+    middle = values[0].size // 2
+    ordered = np.partition(values.reshape(len(values), -1), (middle - 1, middle), axis=1)
+    return ordered[:, middle - 1, np.newaxis, np.newaxis], ordered[:, middle, np.newaxis, np.newaxis]
 
 
 _POWERS_OF_TWO = tuple(2**exponent for exponent in range(1, 8))
@@ -265,4 +367,10 @@ _BITS_OF: dict[str, Callable[[Plane, int], Bits]] = {
     "dhash": _dhash_bits,
     "whash": _whash_bits,
     "ahash": _ahash_bits,
+}
+_ORIENTED_BITS_OF: dict[str, Callable[[Plane, Plane], Bits]] = {
+    "phash": _oriented_phash_bits,
+    "dhash": _oriented_dhash_bits,
+    "whash": _oriented_whash_bits,
+    "ahash": _oriented_ahash_bits,
 }

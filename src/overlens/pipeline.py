@@ -68,7 +68,7 @@ def _extract(config: RunConfig, plan: ImagePlan, engine: Engine, progress: Progr
     with Extractor(hashing, plan.encoder, config.workers) as extractor:
         for listing in plan.listings:
             layout = AnalysisLayout(config.output_root, listing.dataset)
-            stores = Stores.open(layout.store, hashing, plan.encoder)
+            stores = Stores.open(layout.store, hashing, plan.encoder, evidence=config.verify)
             with progress.stage(f"Features of {listing.dataset}", len(listing.keys)) as stage:
                 found = compute_features(listing, stores, extractor, engine, stage)
             write_failures(layout.failures, found.failures)

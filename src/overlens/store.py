@@ -7,7 +7,9 @@ bytes. It appears by one rename, so existence means complete, and holds
 
 * `rows.npy`: one row for each kept image;
 * `images.parquet`: one line for each attempted image, failures included: key, SHA-256, width, height, reason;
-* `stamps.npy`: for each of these a stamp of the file it was read from (path, size, times of change).
+* `blobs.bin` and `blobs.npy`, for a feature that has them: bytes of any length for each kept image, one behind the
+  other, and for each where it ends and its CRC-32;
+* `stamps.npy`: for each of the attempted images a stamp of the file it was read from (path, size, times of change).
 
 An image whose file has a known stamp is not opened. Where the stamp is new but key and bytes are known (a file that was
 touched, a folder that was moved), the image is read, not decoded, and gets its new stamp. A store may be deleted at any
@@ -21,7 +23,6 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overlens.atomic import new_folder, remove_partials, replaced_file
+from overlens.blobs import Blobs, named_if_damaged, read_extents, write_blobs
 from overlens.errors import StoreError
 
 FORMAT_VERSION = 2
@@ -51,6 +53,7 @@ class ShardRecord:
         sizes_px: (width, height) of each decoded image, or (0, 0).
         reasons: Why the image failed, or "" for a kept one.
         rows: `(k, w)` float32 or uint8, one row for each kept image, in order.
+        blobs: Bytes of each kept image, in order, or None for a feature without such.
     """
 
     keys: tuple[str, ...]
@@ -59,6 +62,7 @@ class ShardRecord:
     sizes_px: tuple[tuple[int, int], ...]
     reasons: tuple[str, ...]
     rows: NDArray[Any]
+    blobs: tuple[bytes, ...] | None = None
 
     def __post_init__(self) -> None:
         columns = self.keys, self.stamps, self.digests, self.sizes_px, self.reasons
@@ -66,6 +70,8 @@ class ShardRecord:
         n_kept = sum(not reason for reason in self.reasons)
         if len(lengths) != 1 or self.rows.ndim != 2 or len(self.rows) != n_kept:
             raise ValueError(f"shard columns {sorted(lengths)}, kept {n_kept}, rows {self.rows.shape} do not fit")
+        if self.blobs is not None and len(self.blobs) != n_kept:
+            raise ValueError(f"{len(self.blobs)} blobs and {n_kept} kept images do not fit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +145,8 @@ class FeatureStore:
         with new_folder(path) as partial:
             np.save(partial / "rows.npy", record.rows, allow_pickle=False)
             np.save(partial / "stamps.npy", _stack_stamps(record.stamps), allow_pickle=False)
+            if record.blobs is not None:
+                write_blobs(partial, record.blobs)
             _write_images(partial / "images.parquet", record)
         self._add(_read_shard(path))
 
@@ -166,6 +174,17 @@ class FeatureStore:
         for start in range(0, len(stamps), GATHER_ROWS):
             slots = [self._slots[stamp] for stamp in stamps[start : start + GATHER_ROWS]]
             yield self._take(np.array(slots, np.int64))
+
+    def locate(self, stamps: Sequence[Stamp]) -> Blobs:
+        """Tell where the blobs of kept images are, in the order of `stamps`; the feature must have blobs."""
+        slots = np.array([self._slots[stamp] for stamp in stamps], np.int64)
+        places = slots & ((1 << SLOT_BITS) - 1)
+        numbers, shards = np.unique(slots >> SLOT_BITS, return_inverse=True)
+        extents = np.empty((len(slots), 3), np.int64)
+        for index, number in enumerate(numbers):
+            shard, wanted = self._shards[number], shards == index
+            extents[wanted] = read_extents(self.folder / shard.name)[shard.rows[places[wanted]]]
+        return Blobs(tuple(self.folder / self._shards[number].name for number in numbers), shards, extents)
 
     def remove(self) -> None:
         """Delete the store; rows that `gather` has given stay good."""
@@ -245,7 +264,7 @@ def _read_shard(folder: Path) -> tuple[_Shard, list[str]]:
     reasons = {place: reason for place, reason in enumerate(table["reason"]) if reason}
     is_kept = np.array([not reason for reason in table["reason"]], np.bool_)
     rows = np.where(is_kept, np.cumsum(is_kept) - 1, -1).astype(np.int32)
-    with _named_if_damaged(folder / "stamps.npy") as path:
+    with named_if_damaged(folder / "stamps.npy") as path:
         stamps = np.load(path, allow_pickle=False)
     digests = np.array(table["sha256"], "S64")
     if stamps.shape != (len(digests), STAMP_BYTES) or stamps.dtype != np.uint8:
@@ -254,7 +273,7 @@ def _read_shard(folder: Path) -> tuple[_Shard, list[str]]:
 
 
 def _open_rows(folder: Path) -> NDArray[Any]:
-    with _named_if_damaged(folder / "rows.npy") as path:
+    with named_if_damaged(folder / "rows.npy") as path:
         rows: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     return rows
 
@@ -262,22 +281,6 @@ def _open_rows(folder: Path) -> NDArray[Any]:
 def _read_table(folder: Path, columns: list[str]) -> dict[str, list[Any]]:
     import pyarrow.parquet as pq
 
-    with _named_if_damaged(folder / "images.parquet") as path:
+    with named_if_damaged(folder / "images.parquet") as path:
         table: dict[str, list[Any]] = pq.read_table(path, columns=columns).to_pydict()
     return table
-
-
-@contextmanager
-def _named_if_damaged(path: Path) -> Iterator[Path]:
-    """Turn whatever reading a damaged file raises into a StoreError that names its shard.
-
-    What the system refuses (no permission, too many open files) is said as it is: the shard may be sound.
-    """
-    try:
-        yield path
-    except OSError as error:
-        if error.errno is None or isinstance(error, FileNotFoundError):
-            raise StoreError(f"{path} is damaged ({error}); delete {path.parent} and run again") from error
-        raise StoreError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, EOFError) as error:
-        raise StoreError(f"{path} is damaged ({error}); delete {path.parent} and run again") from error

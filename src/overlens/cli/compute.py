@@ -68,6 +68,12 @@ def option(heading: str, name: str, *others: str, **settings: Any) -> Decorator:
 @option(PAIRS, "--hash-size", type=int, help="Side of the perceptual hash: 8 gives 64 bits.")
 @option(PAIRS, "--hash-type", type=click.Choice(HASH_TYPES), help="Perceptual hash.")
 @option(
+    PAIRS,
+    "--no-verify",
+    is_flag=True,
+    help="Do not verify which pairs are copies, and keep no evidence for it.",
+)
+@option(
     MODEL,
     "--clip-model",
     help="ViT-B/32, ViT-B/16 or ViT-L/14; hf:ORG/NAME; a path to an ONNX file or model folder; or offline.",
