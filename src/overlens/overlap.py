@@ -4,8 +4,9 @@ An overlap counts images, not pairs, and each direction is its own number: ten i
 "A in B" is 10 and "B in A" is 1. Where several datasets meet, every image of A is counted in exactly one region, named
 by the set of other datasets it has a match in; a triple overlap is therefore counted, never guessed from pairwise
 numbers.
-A match is as its method defines it (cosine similarity or Hamming distance within the threshold); matching is not
-transitive, and nothing here makes it so.
+A match is as its method defines it. By cosine similarity or Hamming distance it is a pair within the threshold, which
+is not transitive, and nothing here makes it so. By the method "verified" two images match if they are in one group, so
+that there may be fewer pairs than images that match.
 
 Shapes: n kept images of one dataset.
 """
@@ -25,13 +26,16 @@ if TYPE_CHECKING:
 
 Flags = NDArray[np.bool_]
 
+VERIFIED_METHOD = "verified"
+"""The method whose matches follow from groups of verified pairs (`overlens.group_overlap`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
     """How far any number of datasets overlap by one method.
 
     Attributes:
-        method: "cosine" or "perceptual".
+        method: "cosine", "perceptual" or "verified".
         sizes: Dataset -> number of its kept images.
         contained: A -> B -> number of images of A that have a match in B, for A other than B.
         within: A -> number of images of A that have a match in A other than themselves.
@@ -129,10 +133,14 @@ class Overlap:
                 raise ValueError(f"{count} images of {dataset!r} match {other!r}, but its regions say {in_regions}")
 
     def _check_pairs(self, dataset: str) -> None:
-        if 2 * self.pairs_within.get(dataset, -1) < self.within[dataset]:
+        # In a group, images match through others too, so nothing follows for the number of pairs.
+        is_direct = self.method != VERIFIED_METHOD
+        n_within = self.pairs_within.get(dataset, -1)
+        if n_within < 0 or (is_direct and 2 * n_within < self.within[dataset]):
             raise ValueError(f"pairs within {dataset!r} do not fit its {self.within[dataset]} images that match")
         for other, n_pairs in self.pairs_across[dataset].items():
-            if n_pairs != self.pairs_across.get(other, {}).get(dataset) or n_pairs < self.contained[dataset][other]:
+            is_short = n_pairs < 0 or (is_direct and n_pairs < self.contained[dataset][other])
+            if n_pairs != self.pairs_across.get(other, {}).get(dataset) or is_short:
                 raise ValueError(f"{n_pairs} pairs between {dataset!r} and {other!r} do not fit the images that match")
 
 
@@ -147,7 +155,7 @@ def measure_overlap(
     """Return the overlap of the datasets that `within` names, in its order.
 
     Args:
-        method: "cosine" or "perceptual".
+        method: "cosine", "perceptual" or "verified".
         within: A -> `(n,)` bool, whether each kept image of A has a match in A.
         across: (A, B) -> `(n,)` bool over the images of A, whether each has a match in B; both directions of every two
             datasets are needed.

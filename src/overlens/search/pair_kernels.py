@@ -1,0 +1,69 @@
+"""The inner loops that candidates need, compiled: distances in all orientations, bounded lists of the best partners.
+
+Serial, and they release the GIL. Importing this module loads numba, so its users import it inside their functions.
+
+Shapes: m pairs, n images, t hash types of one 64-bit word, k places of a list.
+"""
+
+import numpy as np
+
+from overlens.compiled import compiled
+from overlens.search.kernels import _count_bits
+
+
+@compiled()
+def measure_oriented(left, right, distances, orientation):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Write the smallest distances over the orientations, `(m, t)` uint8, and the nearest orientation, `(m,)` uint8.
+
+    `left` is `(m, t)` uint64 hashes of the left images, `right` `(m, 8, t)` those of the right ones, oriented. The
+    nearest orientation has the smallest sum of distances; of equal ones the lowest code.
+    """
+    n_types = left.shape[1]
+    for pair in range(left.shape[0]):
+        nearest = np.uint64(1 << 20)
+        for code in range(right.shape[1]):
+            total = np.uint64(0)
+            for t in range(n_types):
+                bits = _count_bits(left[pair, t] ^ right[pair, code, t])
+                total += bits
+                if code == 0 or bits < distances[pair, t]:
+                    distances[pair, t] = bits
+            if total < nearest:
+                nearest = total
+                orientation[pair] = code
+
+
+@compiled()
+def enter_partners(images, others, merits, lists, is_full):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Enter `others` into the lists of `images`, best first, each once; mark images that had more than fit.
+
+    `lists` is partners `(n, k)` int32, -1 where free, and merits `(n, k)` float32. Higher merit comes first, of equal
+    ones the lower partner; as the order is total, the lists do not depend on the order of the pairs.
+    """
+    partners, kept_merits = lists
+    k = partners.shape[1]
+    for pair in range(images.shape[0]):
+        image, other, merit = images[pair], others[pair], merits[pair]
+        place = k
+        is_known = False
+        for slot in range(k):
+            partner = partners[image, slot]
+            if partner == other:
+                is_known = True
+                break
+            better = partner < 0 or merit > kept_merits[image, slot]
+            if place == k and (better or (merit == kept_merits[image, slot] and other < partner)):
+                place = slot
+            if partner < 0:
+                break
+        if is_known:
+            continue
+        if place == k or partners[image, k - 1] >= 0:
+            is_full[image] = True
+        if place == k:
+            continue
+        for slot in range(k - 1, place, -1):
+            partners[image, slot] = partners[image, slot - 1]
+            kept_merits[image, slot] = kept_merits[image, slot - 1]
+        partners[image, place] = other
+        kept_merits[image, place] = merit
