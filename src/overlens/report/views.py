@@ -6,6 +6,7 @@ and a page, come from the same functions and say the same.
 Shapes: n images.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from overlens.projections import METHOD_NAMES
 from overlens.records import FloatRows, ModelInfo
 
 if TYPE_CHECKING:
+    from overlens.curves import OverlapCurve, Threshold
     from overlens.overlap import Overlap
 
 COLOURINGS = ("dataset", "label")
@@ -39,6 +41,21 @@ def count_of(n: int, singular: str) -> str:
     """Return the number with its noun: "1 image", "1,864 images", "2 classes"."""
     plural = singular + ("es" if singular.endswith("s") else "s")
     return f"{n:,} {singular if n == 1 else plural}"
+
+
+def share_text(share: float) -> str:
+    """Return a share with the figures that count: "0", "0.0013 %", "0.42 %", "3.4 %", "42 %", "99.9 %", "100 %".
+
+    Only nothing shows as "0" and only everything as "100 %".
+    """
+    percent = 100 * share
+    if percent in (0, 100):
+        return "100 %" if percent else "0"
+    if percent > 99:
+        return f"{min(percent, 99.9):.1f} %"
+    decimals = max(0, 1 - math.floor(math.log10(percent)))
+    shown = f"{percent:.{decimals}f}"
+    return (shown.rstrip("0").rstrip(".") if decimals else shown) + " %"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,3 +181,77 @@ class TransferView:
     overall: float | None
     encoder: str
     label_source: str
+
+
+@dataclass(frozen=True, slots=True)
+class CurveView:
+    """How many images have a match at every threshold of one method.
+
+    Attributes:
+        curves: The curves of every dataset in every other and within itself, all over the same thresholds.
+        threshold: The run's own threshold, one of those; of verified matches the last rung.
+        measure: What is compared with the threshold, in words: "cosine similarity", "Hamming distance of phash".
+        encoder: The encoder in words, or "" where none took part.
+        notes: Further sentences that the reader needs.
+    """
+
+    curves: tuple["OverlapCurve", ...]
+    threshold: "Threshold"
+    measure: str
+    encoder: str = ""
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len({(curve.method, curve.thresholds) for curve in self.curves}) > 1:
+            raise ValueError("curves of one picture must be of one method and over the same thresholds")
+        if self.curves and self.threshold not in self.curves[0].thresholds:
+            raise ValueError(f"the curves have no threshold {self.threshold!r}")
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The datasets in order of first appearance."""
+        return tuple(dict.fromkeys(curve.dataset for curve in self.curves))
+
+    @property
+    def is_ladder(self) -> bool:
+        """Whether the thresholds are rungs of evidence and no numbers."""
+        return isinstance(self.threshold, str)
+
+    @property
+    def is_similarity(self) -> bool:
+        """Whether a higher threshold is stricter."""
+        return bool(self.curves) and self.curves[0].method == "cosine"
+
+    def title(self) -> str:
+        """Say what is drawn."""
+        what = "evidence asked for" if self.is_ladder else f"threshold: {self.measure}"
+        return f"How the overlap depends on the {what}"
+
+    def lines(self) -> tuple[str, ...]:
+        """Say how to read it, and which encoder decided."""
+        how = "each line: the share of a dataset's images with a match in another dataset, dashed: within the dataset"
+        return (" · ".join(part for part in (how, self.encoder) if part),)
+
+
+@dataclass(frozen=True, slots=True)
+class SharedRegion:
+    """The images whose copies lie in exactly these datasets.
+
+    Attributes:
+        datasets: Names of the datasets, at least one, none twice.
+        n_groups: Number of groups of copies, each of which counts once however many images it has.
+        n_images: Number of their images, in all of the datasets together.
+    """
+
+    datasets: tuple[str, ...]
+    n_groups: int
+    n_images: int
+
+    def __post_init__(self) -> None:
+        if not self.datasets or len(set(self.datasets)) != len(self.datasets):
+            raise ValueError(f"a region needs at least one dataset and each once, got {self.datasets}")
+        if not 0 <= self.n_groups * len(self.datasets) <= self.n_images:
+            raise ValueError(
+                f"{self.n_groups} groups of {self.datasets} cannot have {self.n_images} images: "
+                "each has at least one in every dataset"
+            )
