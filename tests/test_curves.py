@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ from overlens.curves import (
 from overlens.matching import match_datasets
 from overlens.progress import Progress
 from overlens.records import Features
-from overlens.search import count_comparisons
+from overlens.search import count_comparisons, find_cosine_pairs, find_hamming_pairs
 from overlens.verdicts import VERIFIED
 
 SIZES = {"left": 70, "right": 45, "small": 1}
@@ -95,6 +97,51 @@ def test_progress_sums_up_to_all_comparisons(datasets):
     cosine_curves(rows, min_similarity=0.9, progress=seen.append)
     within = sum(count_comparisons(size, None) for size in SIZES.values())
     assert sum(seen) == within + 70 * 45 + 70 * 1 + 45 * 1
+
+
+@pytest.fixture(scope="module")
+def published(shared_data):
+    """Embeddings and hashes that were published for three collections of art."""
+    embeddings, hashes = {}, {}
+    for name in ("ArtDL", "ICONCLASS", "wikidata"):
+        folder = shared_data / "art_published" / "dataset" / f"{name}-data" / "analysis"
+        embeddings[name] = np.load(folder / "embeddings.npy").astype(np.float32)
+        texts = json.loads((folder / "hashes.json").read_text(encoding="utf-8"))
+        hashes[name] = np.array([list(bytes.fromhex(text)) for text in texts], np.uint8)
+    return embeddings, hashes
+
+
+def matched(blocks, n, m):
+    """Which rows of each side some pair has."""
+    left, right = np.zeros(n, bool), np.zeros(m, bool)
+    for block in blocks:
+        left[block.left] = right[block.right] = True
+    return left, right
+
+
+@pytest.mark.parametrize("threshold", [0.8, 0.9])
+def test_published_embeddings_count_as_their_pairs_do(published, threshold):
+    rows, _ = published
+    counts = {(c.dataset, c.other): c.count_at(threshold) for c in cosine_curves(rows, min_similarity=0.9)}
+    for a, b in combinations(rows, 2):
+        pairs = find_cosine_pairs(rows[a], rows[b], min_similarity=threshold)
+        left, right = matched(pairs, len(rows[a]), len(rows[b]))
+        assert (counts[a, b], counts[b, a]) == (left.sum(), right.sum())
+    for name, own in rows.items():
+        left, right = matched(find_cosine_pairs(own, None, min_similarity=threshold), len(own), len(own))
+        assert counts[name, name] == (left | right).sum() > 0
+
+
+@pytest.mark.parametrize("threshold", [0, 5, 8])
+def test_published_hashes_count_as_their_pairs_do(published, threshold):
+    _, hashes = published
+    counts = {
+        (c.dataset, c.other): c.count_at(threshold) for c in distance_curves(hashes, n_bits=64, max_distance_bits=5)
+    }
+    for a, b in combinations(hashes, 2):
+        pairs = find_hamming_pairs(hashes[a], hashes[b], max_distance_bits=threshold)
+        left, right = matched(pairs, len(hashes[a]), len(hashes[b]))
+        assert (counts[a, b], counts[b, a]) == (left.sum(), right.sum())
 
 
 @settings(max_examples=25, deadline=None)
