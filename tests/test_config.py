@@ -37,6 +37,11 @@ def test_no_options_give_the_default_run():
     assert config_from_options({}) == RunConfig()
 
 
+@pytest.mark.parametrize("no_verify", [False, True])
+def test_pairs_are_verified_unless_told_not_to(no_verify: bool):
+    assert config_from_options({"no_verify": no_verify}).verify is not no_verify
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -1,5 +1,6 @@
 """Each file is read and decoded once, ever; what cannot be used is a reason, never a row."""
 
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -7,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from overlens.config import DatasetSpec, HashConfig
+from overlens.config import HASH_TYPES, DatasetSpec, HashConfig
+from overlens.decode import decode_rgb
 from overlens.encoders import LoadedEncoder, wrap_encoder
 from overlens.engines import make_engine
 from overlens.errors import StoreError
+from overlens.evidence import keep_rendition, read_rendition
 from overlens.extract import Extractor
 from overlens.features import SHARD_IMAGES, KnownImages, Stores, compute_features, plan_tasks
 from overlens.progress import Progress
@@ -29,12 +32,18 @@ def images(tmp_path: Path) -> Path:
 
 
 def extract(
-    folder: Path, store: Path, *, hashing: HashConfig | None = HASHING, encoder: LoadedEncoder | None = None
+    folder: Path,
+    store: Path,
+    *,
+    hashing: HashConfig | None = HASHING,
+    encoder: LoadedEncoder | None = None,
+    evidence: bool = True,
 ) -> KnownImages:
     listing = list_images(DatasetSpec("d", folder), folder, use_ground_truth=False)
     encoder = encoder or wrap_encoder(FakeEncoder(), batch_size=8)
     with Extractor(hashing, encoder, workers=3) as extractor, Progress().stage("x", 1) as stage:
-        return compute_features(listing, Stores.open(store, hashing, encoder), extractor, make_engine("local"), stage)
+        stores = Stores.open(store, hashing, encoder, evidence=evidence)
+        return compute_features(listing, stores, extractor, make_engine("local"), stage)
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -48,6 +57,69 @@ def test_a_second_run_reads_no_image(images: Path, tmp_path: Path, monkeypatch: 
     assert (first.n_read, second.n_read) == (20, 0)
     assert np.array_equal(first.hash_rows(), second.hash_rows())
     assert np.array_equal(*(np.concatenate(list(known.embedding_blocks())) for known in (first, second)))
+
+
+def test_a_second_run_has_the_same_evidence_and_renditions(images: Path, tmp_path: Path):
+    first, second = (extract(images, tmp_path / "store") for _ in range(2))
+    assert np.array_equal(first.evidence().to_rows(), second.evidence().to_rows())
+    for known in (first, second):
+        renditions, sizes = known.renditions(), known.evidence().sizes_px
+        assert len(renditions) == len(known.keys) == 20
+        assert all(read_rendition(renditions.get(row)).shape == (*sizes[row][::-1], 3) for row in range(20))
+
+
+def test_evidence_is_that_of_the_image_in_its_row(images: Path, tmp_path: Path):
+    (images / "a" / "bad.png").write_bytes(b"not a picture")
+    known = extract(images, tmp_path / "store")
+    evidence, renditions = known.evidence(), known.renditions()
+    assert np.array_equal(evidence.hashes[:, 0, HASH_TYPES.index("phash")], known.hash_rows())
+    for row, key in enumerate(known.keys):
+        data = (images / key).read_bytes()
+        assert evidence.byte_digests[row].tobytes() == hashlib.sha256(data).digest()
+        assert renditions.get(row) == keep_rendition(decode_rgb(data), data)
+
+
+@pytest.mark.parametrize("hashing", [HashConfig("whash", 16), HashConfig("dhash", 8)], ids=["whash-16", "dhash-8"])
+def test_each_image_is_decoded_once_for_all_its_features(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hashing: HashConfig
+):
+    alone = extract(images, tmp_path / "alone", hashing=hashing, evidence=False)
+    decoded = []
+    monkeypatch.setattr("overlens.extract.decode_rgb", lambda data: decoded.append(data) or decode_rgb(data))
+    known = extract(images, tmp_path / "store", hashing=hashing)
+    assert len(decoded) == 20
+    assert np.array_equal(known.hash_rows(), alone.hash_rows())
+
+
+def test_evidence_asked_for_later_computes_nothing_else_again(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    extract(images, tmp_path / "store", evidence=False)
+    before = tree(tmp_path / "store")
+    monkeypatch.setattr("overlens.extract.compute_hash", lambda *_: pytest.fail("a hash was computed"))
+    known = extract(images, tmp_path / "store")
+    after = tree(tmp_path / "store")
+    assert known.n_read == 20
+    assert {name: after[name] for name in before} == before
+    assert {name.split("-")[0] for name in after.keys() - before.keys()} == {"evidence"}
+    assert np.array_equal(known.evidence().to_rows(), extract(images, tmp_path / "fresh").evidence().to_rows())
+
+
+def test_an_added_image_adds_one_row_of_evidence(images: Path, tmp_path: Path):
+    extract(images, tmp_path / "store")
+    write_pictures(images, range(20, 21))
+    known = extract(images, tmp_path / "store")
+    shards = [np.load(path) for path in (tmp_path / "store").glob("evidence-*/*/rows.npy")]
+    assert sorted(map(len, shards)) == [1, 20]
+    assert len(known.evidence()) == len(known.renditions()) == 21
+
+
+def test_without_evidence_there_is_no_store_of_it(images: Path, tmp_path: Path):
+    known = extract(images, tmp_path / "store", evidence=False)
+    assert not list((tmp_path / "store").glob("evidence-*"))
+    for read in (known.evidence, known.renditions):
+        with pytest.raises(ValueError, match="d has no evidence"):
+            read()
 
 
 def test_an_added_image_is_the_only_one_read(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -131,7 +203,7 @@ def test_a_file_that_vanishes_is_a_failure_that_is_not_remembered(images: Path, 
     gone.unlink()
     encoder = wrap_encoder(FakeEncoder())
     with Extractor(HASHING, encoder) as extractor, Progress().stage("x", 1) as stage:
-        stores = Stores.open(tmp_path / "store", HASHING, encoder)
+        stores = Stores.open(tmp_path / "store", HASHING, encoder, evidence=True)
         known = compute_features(listing, stores, extractor, make_engine("local"), stage)
     assert [(failure.key, "cannot be read" in failure.reason) for failure in known.failures] == [
         (listing.keys[3], True)
@@ -162,7 +234,8 @@ def test_tasks_follow_from_the_listing_alone(tmp_path: Path):
     keys = tuple(f"{i}.png" for i in range(2 * SHARD_IMAGES + 1))
     listing = Listing("d", keys, tuple(map(Path, keys)), (None,) * len(keys), "none")
     stamps = {key: key.encode() for key in keys}
-    tasks = plan_tasks(listing, Stores.open(tmp_path, HASHING, None), stamps)
+    tasks = plan_tasks(listing, Stores.open(tmp_path, HASHING, None, evidence=True), stamps)
+    assert {task.wanted for task in tasks} == {("hash", "evidence")}
     assert [len(task.keys) for task in tasks] == [SHARD_IMAGES, SHARD_IMAGES, 1]
     assert sum((task.keys for task in tasks), ()) == keys
 

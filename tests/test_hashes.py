@@ -17,11 +17,13 @@ from overlens.hashes import (
     check_hash_size,
     compute_hash,
     compute_hashes,
+    compute_oriented_hashes,
     hash_recipe,
     hashes_from_hex,
     hashes_to_hex,
     to_hex,
 )
+from overlens.orientation import N_ORIENTATIONS, orient
 
 IMAGEHASH = {
     "phash": imagehash.phash,
@@ -181,6 +183,56 @@ def test_both_pass_orders_are_followed(monkeypatch):
     monkeypatch.setattr(hashes, "_is_height_first", lambda: True)
     assert not np.array_equal(hashes._resize(grey, 8, 9), np.asarray(width_first))
     assert hash_recipe() != recipe
+
+
+# All orientations at once
+
+
+def hash_each_orientation(pixels):
+    """The plain way: eight turned pictures, four hashes of each."""
+    turned = [np.ascontiguousarray(orient(pixels, code)) for code in range(N_ORIENTATIONS)]
+    return np.array([[compute_hash(picture, hash_type, 8) for hash_type in HASH_TYPES] for picture in turned])
+
+
+def test_oriented_hashes_equal_those_of_the_turned_pictures(shared_pictures):
+    for _, pixels in shared_pictures[::5]:
+        np.testing.assert_array_equal(compute_oriented_hashes(pixels), hash_each_orientation(pixels))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 150),
+    st.integers(1, 150),
+    st.sampled_from([1, 2, 3, 256]),
+    st.integers(0, 2**32 - 1),
+)
+def test_oriented_hashes_of_noise_of_any_shape(height, width, levels, seed):
+    pixels = draw_pixels(height, width, seed, levels)
+    np.testing.assert_array_equal(compute_oriented_hashes(pixels), hash_each_orientation(pixels))
+
+
+@pytest.mark.parametrize("shape", [(1, 900), (900, 1), (40, 600), (600, 40), (200, 201), (512, 512)], ids=str)
+@pytest.mark.parametrize("is_height_first", [False, True], ids=["older Pillow", "newer Pillow"])
+def test_oriented_hashes_follow_the_order_of_the_passes(shape, is_height_first, monkeypatch):
+    monkeypatch.setattr(hashes, "_is_height_first", lambda: is_height_first)
+    pixels = draw_pixels(*shape, 5)
+    np.testing.assert_array_equal(compute_oriented_hashes(pixels), hash_each_orientation(pixels))
+
+
+def test_oriented_hashes_of_pictures_with_white_ground_take_the_exact_path():
+    pixels = np.full((300, 200, 3), 255, np.uint8)
+    pixels[20:90, 30:70] = draw_pixels(70, 40, 9)
+    np.testing.assert_array_equal(compute_oriented_hashes(pixels), hash_each_orientation(pixels))
+
+
+@pytest.mark.parametrize("code", range(N_ORIENTATIONS))
+def test_a_turned_picture_is_found_by_its_code(shared_data, code):
+    path = next(iter(sorted((shared_data / "caltech101_mini").rglob("*.jpg"))))
+    pixels = decode_rgb(path.read_bytes())
+    turned = compute_oriented_hashes(np.ascontiguousarray(orient(pixels, code)))
+    distances = [distance_bits(row, turned[0]) for row in compute_oriented_hashes(pixels)]
+    assert int(np.argmin(distances)) == code
+    assert min(distances) == 0
 
 
 # What every hash promises

@@ -1,6 +1,8 @@
 """Features are stored in shards and found again by key, size and modification time."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,9 @@ def stamp(key: str, state: str = "as it was") -> bytes:
     return f"{key}, {state}".encode().ljust(STAMP_BYTES)[:STAMP_BYTES]
 
 
-def record(keys: list[str], *, failed: tuple[str, ...] = (), width: int = 8) -> ShardRecord:
+def record(
+    keys: list[str], *, failed: tuple[str, ...] = (), width: int = 8, blobs: dict[str, bytes] | None = None
+) -> ShardRecord:
     kept = [key for key in keys if key not in failed]
     rows = np.array([[ord(key[0])] * width for key in kept], np.uint8).reshape(-1, width)
     return ShardRecord(
@@ -26,6 +30,7 @@ def record(keys: list[str], *, failed: tuple[str, ...] = (), width: int = 8) -> 
         tuple((4, 3) for _ in keys),
         tuple("broken" if key in failed else "" for key in keys),
         rows,
+        None if blobs is None else tuple(blobs[key] for key in kept),
     )
 
 
@@ -119,6 +124,73 @@ def test_a_damaged_shard_is_named(tmp_path: Path, file: str):
     next(store.folder.glob(f"*/{file}")).write_bytes(b"nothing of the kind")
     with pytest.raises(StoreError, match="is damaged"):
         list(FeatureStore.open(tmp_path, "phash", FACTS).gather([stamp("a")]))
+
+
+BLOBS = {"a": b"first", "b": b"never kept", "c": b"", "d": bytes(range(256)) * 100}
+
+
+@pytest.fixture
+def blob_store(tmp_path: Path) -> FeatureStore:
+    store = FeatureStore.open(tmp_path, "evidence", FACTS)
+    store.write(record(["a", "b", "c"], failed=("b",), blobs=BLOBS))
+    store.write(record(["d"], blobs=BLOBS))
+    return store
+
+
+def test_blobs_come_back_in_the_order_asked_for(blob_store: FeatureStore):
+    again = FeatureStore.open(blob_store.folder.parent, "evidence", FACTS)
+    for store in (blob_store, again):
+        blobs = store.locate([stamp(key) for key in "dacd"])
+        assert [blobs.get(row) for row in range(len(blobs))] == [BLOBS[key] for key in "dacd"]
+
+
+def test_no_images_have_no_blobs(blob_store: FeatureStore):
+    assert len(blob_store.locate([])) == 0
+
+
+def test_a_shard_of_failures_only_has_no_blobs(tmp_path: Path):
+    store = FeatureStore.open(tmp_path, "evidence", FACTS)
+    store.write(record(["a"], failed=("a",), blobs=BLOBS))
+    assert next(store.folder.glob("*/blobs.bin")).read_bytes() == b""
+
+
+def test_threads_read_blobs_at_once(blob_store: FeatureStore):
+    blobs = blob_store.locate([stamp(key) for key in "ad"])
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(blobs.get, [0, 1] * 50)) == [BLOBS["a"], BLOBS["d"]] * 50
+
+
+def damage(path: Path, how: str) -> None:
+    whole = path.read_bytes()
+    if how == "gone":
+        path.unlink()
+    else:
+        path.write_bytes({"cut": whole[:-1], "changed": whole[:-1] + b"?"}[how])
+
+
+@pytest.mark.parametrize("how", ["gone", "cut", "changed"])
+def test_a_damaged_blob_is_never_taken_for_the_image(blob_store: FeatureStore, how: str):
+    blobs = blob_store.locate([stamp(key) for key in "ad"])
+    damage(blobs.folders[blobs.shards[1]] / "blobs.bin", how)
+    with pytest.raises(StoreError, match=r"blobs\.bin is damaged .*; delete"):
+        blobs.get(1)
+    assert blobs.get(0) == BLOBS["a"]
+
+
+@pytest.mark.parametrize("content", [b"", b"no array", "floats"], ids=["empty", "no array", "floats"])
+def test_a_damaged_table_of_blobs_is_named(blob_store: FeatureStore, content: bytes | str):
+    for path in blob_store.folder.glob("*/blobs.npy"):
+        if content == "floats":
+            np.save(path, np.zeros((1, 2)))
+        else:
+            path.write_bytes(content)
+    with pytest.raises(StoreError, match=r"blobs\.npy is damaged"):
+        blob_store.locate([stamp("a")])
+
+
+def test_blobs_must_be_as_many_as_the_kept_images():
+    with pytest.raises(ValueError, match="2 blobs and 1 kept images do not fit"):
+        replace(record(["a", "b"], failed=("b",)), blobs=(b"a", b"b"))
 
 
 def test_columns_of_a_shard_must_fit_together():

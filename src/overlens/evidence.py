@@ -11,7 +11,7 @@ Shapes: n images, h rows, w columns, v = `ROW_BYTES` values of a packed row.
 import hashlib
 import struct
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from io import BytesIO
 from typing import Any
 
@@ -56,7 +56,7 @@ class Evidence:
 
     Attributes:
         byte_digests: `(n, 32)` uint8, SHA-256 of each file.
-        pixel_digests: `(n, 16)` uint8, BLAKE2b of the size and the decoded, upright RGB pixels.
+        pixel_digests: `(n, 16)` uint8, SHA-256, cut, of height, width and the decoded, upright RGB pixels.
         hashes: `(n, 8, 4, 8)` uint8 packed 64-bit hashes: [orientation code, hash type in the order of
             `overlens.config.HASH_TYPES`, byte]; `hashes[i, c, t]` is the hash of `orient(image i, c)`.
         detail: `(n,)` float32, how much there is to see, in grey levels, see `measure_detail`.
@@ -144,17 +144,17 @@ def evidence_fingerprint() -> dict[str, str]:
 def measure_detail(pixels: Pixels) -> float:
     """Return how much there is to see in `(h, w, 3)` uint8 pixels, in grey levels; 0 is flat.
 
-    The picture is reduced to 32 x 32 by area, the plane that fits each channel best is taken out, and what remains is
-    measured by its root mean square; the largest of the three channels counts. So plain gradients are near 0 too, and
-    fine noise counts for little.
+    The picture is reduced by area to 32 x 32 cells, or as many as it has pixels, the plane that fits each channel best
+    is taken out, and what remains is measured by its root mean square; the largest of the three channels counts. So
+    plain gradients are near 0 too, and fine noise counts for little.
     """
-    import cv2
+    from overlens.hash_kernels import mean_cells
 
-    side = _DETAIL_SIDE
-    cells = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA).reshape(-1, 3).astype(np.float64)
-    planes = _planes(side)
-    cells -= planes @ (planes.T @ cells)
-    return float(np.sqrt((cells**2).mean(axis=0)).max())
+    n_rows, n_columns = (min(side, _DETAIL_SIDE) for side in pixels.shape[:2])
+    cells = mean_cells(np.ascontiguousarray(pixels), n_rows, n_columns).reshape(-1, 3)
+    planes = _planes(n_rows, n_columns)
+    rest = cells - planes @ (planes.T @ cells)
+    return float(np.sqrt((rest**2).mean(axis=0)).max())
 
 
 def make_rendition(pixels: Pixels) -> bytes:
@@ -221,18 +221,20 @@ def _shrink(pixels: Pixels) -> Pixels:
 
 
 def _digest_pixels(pixels: Pixels) -> bytes:
+    # Processors have instructions for SHA-256, which make it more than twice as fast as BLAKE2b.
     height, width = pixels.shape[:2]
-    digest = hashlib.blake2b(struct.pack("<qq", height, width), digest_size=16)
+    digest = hashlib.sha256(struct.pack("<qq", height, width))
     digest.update(np.ascontiguousarray(pixels).data)
-    return digest.digest()
+    return digest.digest()[:16]
 
 
-@cache
-def _planes(side: int) -> NDArray[np.float64]:
-    """Return `(side², 3)`: orthonormal columns that span all planes over a square of cells."""
-    y, x = np.mgrid[:side, :side] - (side - 1) / 2
-    columns = np.stack([np.ones(side * side), x.ravel(), y.ravel()], axis=1)
-    return np.asarray(columns / np.linalg.norm(columns, axis=0))
+@lru_cache(maxsize=64)
+def _planes(n_rows: int, n_columns: int) -> NDArray[np.float64]:
+    """Return `(n_rows * n_columns, 3)`: orthonormal columns that span all planes over a grid of cells."""
+    y, x = np.mgrid[:n_rows, :n_columns]
+    columns = np.stack([np.ones(x.size), (x - x.mean()).ravel(), (y - y.mean()).ravel()], axis=1)
+    lengths = np.linalg.norm(columns, axis=0)
+    return np.asarray(columns / np.where(lengths > 0, lengths, 1))
 
 
 def _column_of(name: str) -> tuple[np.dtype[Any], tuple[int, ...]]:

@@ -1,9 +1,9 @@
 """The inner loops of the perceptual hashes, compiled: grey pixels, Pillow's LANCZOS in integers, the Haar transform.
 
 Each loop repeats the arithmetic of the library it stands for, operation by operation, so that the results are the same
-to the last bit; the plain counterparts are in `hash_reference`. Everything is serial and releases the GIL: threads
-belong to the caller. Importing this module loads numba, so its users import it inside their functions. Only the
-first use on a machine pays for compilation (a few seconds), see `compiled`.
+to the last bit; the plain counterparts are in `hash_reference`. One more, `mean_cells`, measures detail for evidence.
+Everything is serial and releases the GIL: threads belong to the caller. Importing this module loads numba, so its users
+import it inside their functions. Only the first use on a machine pays for compilation (a few seconds), see `compiled`.
 
 Shapes: h rows, w columns, n rows of the result, k taps of the filter, s × s blocks of the hash, S = s·B pixels a side.
 """
@@ -142,6 +142,32 @@ def sum_blocks(plane: NDArray[np.uint8], n_side: int) -> NDArray[np.int64]:
                 total += plane[y, x]
             sums[y // block, column] += total
     return sums
+
+
+@compiled(types.float64[:, :, ::1](_PIXELS, types.int64, types.int64))
+def mean_cells(pixels: NDArray[np.uint8], n_rows: int, n_columns: int) -> NDArray[np.float64]:
+    """Return `(n_rows, n_columns, 3)` mean colours of a grid laid over `(h, w, 3)` pixels, at most h and w cells.
+
+    A pixel belongs to one cell; the cells of a side differ by one pixel at most.
+    """
+    height, width = pixels.shape[0], pixels.shape[1]
+    rows = pixels.reshape(height, 3 * width)
+    cells, sums = np.empty((n_rows, n_columns, 3), np.float64), np.empty(3 * width, np.uint32)
+    for row in range(n_rows):
+        top, bottom = row * height // n_rows, (row + 1) * height // n_rows
+        sums[:] = 0
+        for y in range(top, bottom):
+            source = rows[y]
+            for x in range(3 * width):
+                sums[x] += np.uint32(source[x])
+        for column in range(n_columns):
+            left, right = column * width // n_columns, (column + 1) * width // n_columns
+            for channel in range(3):
+                total = np.uint64(0)
+                for x in range(left, right):
+                    total += np.uint64(sums[3 * x + channel])
+                cells[row, column, channel] = total / ((bottom - top) * (right - left))
+    return cells
 
 
 @compiled()
