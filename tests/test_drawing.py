@@ -55,6 +55,17 @@ def test_galleries_open_no_image_again(runs):
     assert draw_galleries(analysis, known, Progress()) == []
 
 
+def test_without_evidence_images_are_opened_for_their_first_gallery_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    analysis, known = run(tmp_path, monkeypatch, no_verify=True)
+    assert draw_galleries(analysis, known, Progress()) == []
+    for images in known:
+        for path in images.listing.paths:
+            path.unlink()
+    assert draw_galleries(analysis, known, Progress()) == []
+
+
 def test_without_evidence_images_that_cannot_be_shown_are_counted_once_with_the_first_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
