@@ -168,6 +168,17 @@ def test_a_rendition_looks_like_its_picture():
     assert np.abs(read_rendition(make_rendition(pixels), grey=True) - luma).mean() < 2
 
 
+@pytest.mark.parametrize("shape", [(600, 800), (1100, 1030), (1700, 700), (2600, 1999)], ids=str)
+def test_a_shrunk_rendition_looks_like_the_picture_reduced_by_area(shape: tuple[int, int]):
+    import cv2
+
+    pixels = make_picture(10, shape[1], shape[0])
+    shown = read_rendition(make_rendition(pixels))
+    reduced = cv2.resize(pixels, (shown.shape[1], shown.shape[0]), interpolation=cv2.INTER_AREA)
+    assert max(shown.shape) == RENDITION_PX
+    assert np.abs(shown.astype(int) - reduced).mean() < 2
+
+
 def test_red_stays_red():
     red = np.zeros((40, 40, 3), np.uint8)
     red[..., 0] = 255

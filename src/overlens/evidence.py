@@ -3,7 +3,7 @@
 One fixed row: digests of the file and of its pixels, the four hashes in all eight orientations, how much there is to
 see, and the size. Beside it a rendition: the picture at 512 pixels at most, which verification and galleries read. All
 of it comes from the one decode that extraction does anyway. A small JPEG file that decodes the same everywhere is its
-own rendition, which costs nothing and loses nothing; any other picture is shrunk by area and written as JPEG.
+own rendition, which costs nothing and loses nothing; any other picture is shrunk and written as JPEG.
 
 Shapes: n images, h rows, w columns, v = `ROW_BYTES` values of a packed row.
 """
@@ -210,6 +210,10 @@ def _decode_grey(data: bytes) -> Pixels:
 
 
 def _shrink(pixels: Pixels) -> Pixels:
+    """Shrink by a whole factor by area, and by what remains, less than 2, linearly: many times faster than all by area.
+
+    Up to a pixel of the rendition is cut off on the right and below where the whole factor does not divide a side.
+    """
     import cv2
 
     height, width = pixels.shape[:2]
@@ -217,7 +221,14 @@ def _shrink(pixels: Pixels) -> Pixels:
     if longer <= RENDITION_PX:
         return pixels
     size = max(1, round(width * RENDITION_PX / longer)), max(1, round(height * RENDITION_PX / longer))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    factor = longer // RENDITION_PX
+    if min(height, width) < factor:
+        return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    if factor > 1:
+        whole = width // factor, height // factor
+        pixels = pixels[: whole[1] * factor, : whole[0] * factor]
+        pixels = np.asarray(cv2.resize(pixels, whole, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def _digest_pixels(pixels: Pixels) -> bytes:
