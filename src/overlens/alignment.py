@@ -3,8 +3,8 @@
 A transform is a 3 x 3 matrix that takes places (x, y, 1) of the left picture to places of the right one, in pixels
 whose centres are whole numbers. It is proposed twice, because each way fails where the other works: from the eight
 flips and rotations of the whole picture (small, blurred or smooth pictures), and from local features (crops, borders,
-any angle; a robust affine fit by RANSAC with a fixed seed, then a homography if that explains more). Either is then moved into
-place by maximising the correlation (G. Evangelidis and E. Psarakis, "Parametric Image Alignment Using Enhanced
+a robust affine fit by RANSAC with a fixed seed, then a homography if that explains more). Either is then moved
+into place by maximising the correlation (G. Evangelidis and E. Psarakis, "Parametric Image Alignment Using Enhanced
 Correlation Coefficient Maximization", PAMI 2008).
 
 Everything is looked at in the frame of the picture that shows less, so that a crop is compared in full.

@@ -14,11 +14,12 @@ from weakref import finalize
 
 from overlens import __version__
 from overlens.config import RunConfig
+from overlens.copies import Copies
 from overlens.errors import ConfigError
 from overlens.fewshot import Split
 from overlens.frames import make_frame
 from overlens.matching import Matches, PairSet
-from overlens.overlap import Overlap
+from overlens.overlap import VERIFIED_METHOD, Overlap
 from overlens.projections import ProjectionTable
 from overlens.records import Failure, Features, ModelInfo
 from overlens.transfer import Transfer
@@ -91,6 +92,7 @@ class Analysis:
         model: The encoder, resolved; None if none was needed.
         datasets: Features of each dataset by its name.
         matches: Pairs and overlap by method.
+        copies: Judged pairs and groups of copies; None where nothing was verified.
         splits: Few-shot splits, if asked for.
         transfers: Generalization for each ordered pair of datasets, if asked for.
         projections: Where each image lies, for each dataset and all together, by each method.
@@ -103,6 +105,7 @@ class Analysis:
     model: ModelInfo | None
     datasets: Mapping[str, Features]
     matches: Mapping[str, Matches]
+    copies: Copies | None = None
     splits: tuple[Split, ...] = ()
     transfers: tuple[Transfer, ...] = ()
     projections: tuple[ProjectionTable, ...] = ()
@@ -122,14 +125,21 @@ class Analysis:
         return self.config.output_root
 
     def overlap(self, method: str) -> Overlap:
-        """The overlap by "cosine" or "perceptual"; raises ConfigError if the run did not use that method."""
-        if method not in self.matches:
-            raise ConfigError(f"this run has no method {method!r}; it has {', '.join(self.matches)}")
-        return self.matches[method].overlap
+        """The overlap by "cosine", "perceptual" or "verified"; raises ConfigError if the run has no such method."""
+        overlaps = self.overlaps()
+        if method not in overlaps:
+            raise ConfigError(f"this run has no method {method!r}; it has {', '.join(overlaps)}")
+        return overlaps[method]
+
+    def overlaps(self) -> dict[str, Overlap]:
+        """Return the overlap by each method of the run, the verified one last."""
+        found = {method: matches.overlap for method, matches in self.matches.items()}
+        return found if self.copies is None else {**found, VERIFIED_METHOD: self.copies.overlap.overlap}
 
     def pairs(self, method: str, first: str, second: str | None = None) -> PairTable:
         """Read the pairs between two datasets, or within the first; all of them, so mind their number."""
-        self.overlap(method)
+        if method not in self.matches:
+            raise ConfigError(f"there are no lists of pairs by {method!r}; there are {', '.join(self.matches)}")
         second = second or first
         for pair_set in self.matches[method].pair_sets:
             if (pair_set.first, pair_set.second) == (first, second):
@@ -151,11 +161,13 @@ class Analysis:
             "overlens": __version__,
             "datasets": {name: _dataset_numbers(features) for name, features in self.datasets.items()},
             "model": None if self.model is None else asdict(self.model),
-            "methods": {method: self._method_numbers(method) for method in self.matches},
+            "methods": {method: self._method_numbers(method) for method in self.overlaps()},
         }
 
     def _method_numbers(self, method: str) -> dict[str, Any]:
         pairs, hashing = self.config.pairs, self.config.hashing
+        if method == VERIFIED_METHOD and self.copies is not None:
+            return {"reference": self.config.reference, **self.copies.to_json()}
         if method == "cosine":
             basis: dict[str, Any] = {"min_similarity": pairs.min_similarity}
         else:

@@ -5,6 +5,7 @@ command line, `overlens.analyze`, a test) meets the same checks and the same wor
 """
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
@@ -16,11 +17,13 @@ from overlens.errors import ConfigError
 METHODS = ("cosine", "perceptual")
 PROJECTIONS = ("tsne", "umap")
 BOTH = "both"
+AUTO = "auto"
 PRECISIONS = ("auto", "fp32", "bf16")
 HASH_TYPES = ("phash", "dhash", "whash", "ahash")
 DEFAULT_DATASETS = ("ArtDL", "ICONCLASS", "wikidata")
 PATH_OPTIONS = ("root", "output", "weights")
 STRATEGIES = ("random", "stratified", "long_tail")
+KEEP_RULES = ("resolution", "first", "dataset-order", "centroid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,19 +91,42 @@ class HashConfig:
 
 @dataclass(frozen=True, slots=True)
 class PairConfig:
-    """Which pairs to report: cosine similarity >= `min_similarity`, Hamming distance <= `max_distance_bits`."""
+    """Which pairs to report: cosine similarity >= `min_similarity`, Hamming distance <= `max_distance_bits`.
+
+    Attributes:
+        methods: Some of `METHODS`.
+        min_similarity: -1 to 1; None is chosen by calibration, for each two datasets and within each.
+        max_distance_bits: 0 or more; None likewise.
+        false_discovery_rate: Largest share of reported pairs that are no verified copies, for calibration, 0 to below 1.
+    """
 
     methods: tuple[str, ...] = METHODS
-    min_similarity: float = 0.9
-    max_distance_bits: int = 5
+    min_similarity: float | None = 0.9
+    max_distance_bits: int | None = 5
+    false_discovery_rate: float = 0.01
 
     def __post_init__(self) -> None:
-        _require_number("--cosine-threshold", self.min_similarity)
-        if not -1.0 <= self.min_similarity <= 1.0:
+        if self.min_similarity is not None:
+            _require_number("--cosine-threshold", self.min_similarity, or_else=AUTO)
+            if not -1.0 <= self.min_similarity <= 1.0:
+                raise ConfigError(
+                    f"--cosine-threshold {self.min_similarity:g} is out of range; allowed is -1 to 1, such as 0.9, "
+                    f"or {AUTO}"
+                )
+        if self.max_distance_bits is not None:
+            _require_at_least("--hash-threshold", self.max_distance_bits, 0, or_else=AUTO)
+        _require_number("--false-discovery-rate", self.false_discovery_rate)
+        if not 0.0 <= self.false_discovery_rate < 1.0:
             raise ConfigError(
-                f"--cosine-threshold {self.min_similarity:g} is out of range; allowed is -1 to 1, such as 0.9"
+                f"--false-discovery-rate {self.false_discovery_rate:g} is out of range; allowed is 0 to below 1, "
+                "such as 0.01 or 1%"
             )
-        _require_at_least("--hash-threshold", self.max_distance_bits, 0)
+
+    @property
+    def automatic(self) -> tuple[str, ...]:
+        """The methods in use whose threshold is chosen by calibration."""
+        stated = {"cosine": self.min_similarity, "perceptual": self.max_distance_bits}
+        return tuple(method for method in self.methods if stated[method] is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +169,42 @@ class FewShotConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class IdentifierConfig:
+    """What tells which images of two datasets are expected to be one: nothing stated means names, where they can.
+
+    Attributes:
+        column: Column of the manifests that holds identifiers; a dataset without it is identified by its names.
+        pattern: Regular expression that is searched for in the column's value or the image's name; its group, or all
+            that it finds, is the identifier.
+    """
+
+    column: str | None = None
+    pattern: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.column is not None and not self.column.strip():
+            raise ConfigError("--identifier-column is empty; name a column of a manifest")
+        regex = self.regex()
+        if regex is not None and regex.groups > 1:
+            raise ConfigError(
+                f"--identifier-pattern {self.pattern!r} has {regex.groups} groups; allowed is one, write others as (?:...)"
+            )
+        if regex is not None and regex.fullmatch(""):
+            raise ConfigError(
+                f"--identifier-pattern {self.pattern!r} also finds nothing at all; such as 'Q[0-9]+' works"
+            )
+
+    def regex(self) -> "re.Pattern[str] | None":
+        """Return the compiled pattern, if there is one."""
+        try:
+            return None if self.pattern is None else re.compile(self.pattern)
+        except re.error as error:
+            raise ConfigError(
+                f"--identifier-pattern {self.pattern!r} is no regular expression: {error}; such as 'Q[0-9]+' works"
+            ) from None
+
+
+@dataclass(frozen=True, slots=True)
 class RunConfig:
     """Everything one run of the documented command does."""
 
@@ -160,16 +222,16 @@ class RunConfig:
     few_shot: FewShotConfig | None = None
     evaluate_cross_dataset: bool = False
     verify: bool = True
+    verification: VerifyConfig = field(default_factory=VerifyConfig)
     workers: int = 0
     engine: str = "local"
 
     def __post_init__(self) -> None:
         _require_distinct_names([dataset.name for dataset in self.datasets])
-        if self.needs_hashes and self.pairs.max_distance_bits >= self.hashing.n_bits:
-            raise ConfigError(
-                f"--hash-threshold {self.pairs.max_distance_bits} would match any two images: a hash of size "
-                f"{self.hashing.hash_size} has {self.hashing.n_bits} bits; allowed is less, such as 5"
-            )
+        self._require_some_difference()
+        self._require_evidence()
+        if self.reference is not None:
+            _require_choice("--reference", self.reference, tuple(dataset.name for dataset in self.datasets))
         if self.evaluate_cross_dataset and len(self.datasets) < 2:
             raise ConfigError("--evaluate-cross-dataset needs two datasets or more; name another with --datasets")
         if self.max_images is not None:
@@ -182,6 +244,36 @@ class RunConfig:
             )
         _require_at_least("--workers", self.workers, 0)
 
+    def _require_some_difference(self) -> None:
+        most = self.pairs.max_distance_bits
+        if self.needs_hashes and most is not None and most >= self.hashing.n_bits:
+            raise ConfigError(
+                f"--hash-threshold {most} would match any two images: a hash of size "
+                f"{self.hashing.hash_size} has {self.hashing.n_bits} bits; allowed is less, such as 5"
+            )
+
+    def _require_evidence(self) -> None:
+        """Thresholds are calibrated by verified pairs and by edits of the images themselves."""
+        if not self.pairs.automatic:
+            if self.pairs.false_discovery_rate != PairConfig().false_discovery_rate:
+                raise ConfigError(
+                    f"--false-discovery-rate {self.pairs.false_discovery_rate:g} has no effect on thresholds that are "
+                    f"stated; add --cosine-threshold {AUTO} or --hash-threshold {AUTO}, or leave it out"
+                )
+            return
+        option = "--cosine-threshold" if "cosine" in self.pairs.automatic else "--hash-threshold"
+        number = f"state a number, such as {option} {0.9 if option == '--cosine-threshold' else 5}"
+        if self.from_embeddings:
+            raise ConfigError(
+                f"{option} {AUTO} learns from verified pairs and from edits of the images, and --from-embeddings reads "
+                f"no image; {number}"
+            )
+        if not self.verify:
+            raise ConfigError(
+                f"{option} {AUTO} learns from verified pairs, and --no-verify leaves these out; drop --no-verify or "
+                f"{number}"
+            )
+
     @property
     def needs_embeddings(self) -> bool:
         """Whether any asked-for result needs an encoder."""
@@ -192,6 +284,16 @@ class RunConfig:
     def needs_hashes(self) -> bool:
         """Whether any asked-for result needs perceptual hashes."""
         return "perceptual" in self.pairs.methods
+
+    @property
+    def verifies(self) -> bool:
+        """Whether copies are verified: always, unless turned off, or there are no images to look at."""
+        return self.verify and not self.from_embeddings
+
+    @property
+    def reference(self) -> str | None:
+        """The dataset that is taken as given, if there is one."""
+        return self.verification.reference
 
     @property
     def output_root(self) -> Path:
@@ -213,6 +315,7 @@ def default_options() -> dict[str, Any]:
         "method": BOTH,
         "cosine_threshold": default.pairs.min_similarity,
         "hash_threshold": default.pairs.max_distance_bits,
+        "false_discovery_rate": default.pairs.false_discovery_rate,
         "hash_size": default.hashing.hash_size,
         "hash_type": default.hashing.hash_type,
         "clip_model": default.encoder.model,
@@ -228,6 +331,9 @@ def default_options() -> dict[str, Any]:
         "n_seeds": few_shot.n_seeds,
         "evaluate_cross_dataset": default.evaluate_cross_dataset,
         "no_verify": not default.verify,
+        "max_candidates": default.verification.max_candidates,
+        "keep": default.verification.keep,
+        "reference": default.verification.reference,
         "seed": default.projections.seed,
         "workers": default.workers,
         "engine": default.engine,
@@ -244,7 +350,8 @@ def config_from_options(given: Mapping[str, Any]) -> RunConfig:
     for name in given.keys() - defaults.keys():
         raise ConfigError(f"unknown option {name!r}; known: {', '.join(defaults)}")
     values = {**defaults, **given}
-    values["max_failures"] = parse_share(values["max_failures"])
+    for name in ("max_failures", "false_discovery_rate"):
+        values[name] = parse_share(values[name], f"--{name.replace('_', '-')}")
     # NumPy's numbers pass for numbers everywhere but in JSON.
     values = {name: value.item() if hasattr(value, "item") else value for name, value in values.items()}
     if values["projections"] is None:
@@ -258,7 +365,10 @@ def config_from_options(given: Mapping[str, Any]) -> RunConfig:
         ),
         hashing=HashConfig(values["hash_type"], values["hash_size"]),
         pairs=PairConfig(
-            _chosen("--method", values["method"], METHODS), values["cosine_threshold"], values["hash_threshold"]
+            _chosen("--method", values["method"], METHODS),
+            _stated("--cosine-threshold", values["cosine_threshold"]),
+            _stated("--hash-threshold", values["hash_threshold"]),
+            values["false_discovery_rate"],
         ),
         projections=ProjectionConfig(
             _chosen("--projections", values["projections"], PROJECTIONS, none=()),
@@ -267,11 +377,12 @@ def config_from_options(given: Mapping[str, Any]) -> RunConfig:
             values["seed"],
         ),
         verify=not values["no_verify"],
+        verification=VerifyConfig(values["max_candidates"], values["keep"], values["reference"]),
         few_shot=_few_shot(values) if values["generate_few_shot"] else None,
     )
 
 
-def parse_share(value: object) -> object:
+def parse_share(value: object, option: str = "--max-failures") -> object:
     """Read a share written as `5%` or `0.05` as a number; anything else is returned for the checks to refuse."""
     if not isinstance(value, str):
         return value
@@ -279,7 +390,14 @@ def parse_share(value: object) -> object:
     try:
         return float(text[:-1]) / 100 if text.endswith("%") else float(text)
     except ValueError:
-        raise ConfigError(f"--max-failures {value!r} is not a share; write it as 5% or 0.05") from None
+        raise ConfigError(f"{option} {value!r} is not a share; write it as 5% or 0.05") from None
+
+
+def _stated(option: str, value: Any) -> Any:  # noqa: ANN401 - checked when the record is made
+    """Return a threshold as stated, or None for `auto`; None itself would be a slip."""
+    if value is None:
+        raise ConfigError(f"{option} is None; it must be a number or {AUTO!r}")
+    return None if value == AUTO else value
 
 
 def _as_spec(dataset: object) -> DatasetSpec:
@@ -307,16 +425,20 @@ def _require_choice(option: str, value: str, allowed: tuple[str, ...]) -> None:
         raise ConfigError(f"{option} {value!r} is not known; allowed: {', '.join(allowed)}")
 
 
-def _require_number(option: str, value: object) -> None:
+def _require_number(option: str, value: object, *, or_else: str = "") -> None:
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise ConfigError(f"{option} is {value!r}; it must be a number")
+        raise ConfigError(f"{option} is {value!r}; it must be a number{_or(or_else)}")
 
 
-def _require_at_least(option: str, value: int, least: int) -> None:
+def _require_at_least(option: str, value: int, least: int, *, or_else: str = "") -> None:
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise ConfigError(f"{option} is {value!r}; it must be a whole number, {least} or more")
+        raise ConfigError(f"{option} is {value!r}; it must be a whole number, {least} or more{_or(or_else)}")
     if value < least:
-        raise ConfigError(f"{option} {value} is too small; allowed is {least} or more")
+        raise ConfigError(f"{option} {value} is too small; allowed is {least} or more{_or(or_else)}")
+
+
+def _or(word: str) -> str:
+    return f", or {word!r}" if word else ""
 
 
 def _require_distinct_names(names: list[str]) -> None:

@@ -19,6 +19,7 @@ from overlens.features import KnownImages
 from overlens.layout import AnalysisLayout, CrossLayout
 from overlens.matching import PairSet
 from overlens.notices import tell
+from overlens.overlap_pictures import describe_criterion
 from overlens.principal import principal_start
 from overlens.progress import Progress, Stage
 from overlens.projections import (
@@ -34,12 +35,9 @@ from overlens.records import Features
 from overlens.report.coordinates import coordinates_csv
 from overlens.report.figures import draw_projection, draw_transfer
 from overlens.report.gallery import draw_gallery
-from overlens.report.matrix import draw_overlap_matrix
 from overlens.report.plotly_page import projection_page
-from overlens.report.venn import draw_venn
 from overlens.report.views import (
     COLOURINGS,
-    OverlapText,
     PairCard,
     ProjectionView,
     TransferRow,
@@ -52,32 +50,7 @@ from overlens.stacked import Rows, StackedRows
 from overlens.thumbnails import Thumbnails
 from overlens.transfer import Transfer
 
-MAX_VENN_SETS = 3
 COMBINED = "combined"
-
-
-def describe_criterion(analysis: Analysis, method: str) -> str:
-    """Say in words when two images match by `method`."""
-    pairs, hashing = analysis.config.pairs, analysis.config.hashing
-    if method == "cosine":
-        return f"cosine similarity ≥ {pairs.min_similarity:g}"
-    return f"{hashing.hash_type} of {hashing.n_bits} bits, Hamming distance ≤ {pairs.max_distance_bits}"
-
-
-def draw_overlaps(analysis: Analysis) -> None:
-    """Draw the Venn diagram of up to three datasets, or the matrix of more, for each method."""
-    layout = CrossLayout(analysis.output)
-    for method in analysis.matches:
-        text = OverlapText(
-            describe_criterion(analysis, method),
-            describe_encoder(analysis.model) if method == "cosine" else "",
-            {name: features.n_attempted for name, features in analysis.datasets.items()},
-        )
-        overlap = analysis.overlap(method)
-        if len(overlap.datasets) <= MAX_VENN_SETS:
-            write_bytes(layout.venn(method), draw_venn(overlap, text))
-        else:
-            write_bytes(layout.matrix(method), draw_overlap_matrix(overlap, text))
 
 
 @dataclass(frozen=True, slots=True)

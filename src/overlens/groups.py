@@ -17,11 +17,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from overlens.config import KEEP_RULES
 from overlens.errors import ConfigError
 from overlens.roster import Roster
 from overlens.verdicts import EDITED, VERDICTS
 
-KEEP_RULES = ("resolution", "first", "dataset-order", "centroid")
 NO_GROUP = -1
 
 
@@ -56,6 +56,10 @@ class Edges:
 
     def __len__(self) -> int:
         return len(self.left)
+
+    def chosen(self, places: NDArray[np.bool_] | NDArray[np.intp]) -> "Edges":
+        """Return the pairs at these places, in their order."""
+        return Edges(self.left[places], self.right[places], self.verdicts[places], self.strengths[places])
 
     def verified(self) -> "Edges":
         """Return the verified pairs, strongest first, each once and with `left < right`."""

@@ -144,6 +144,16 @@ class CrossLayout:
         return self.folder / "overlap.json"
 
     @property
+    def pairs(self) -> Path:
+        """Every judged pair with its verdict and signals."""
+        return self.folder / "pairs.parquet"
+
+    @property
+    def groups(self) -> Path:
+        """Every image that has a copy, with its group."""
+        return self.folder / "groups.parquet"
+
+    @property
     def mark(self) -> Path:
         """File that every run leaves and holds while it writes."""
         return self.folder / RUN_MARK
@@ -176,6 +186,14 @@ class CrossLayout:
     def matrix(self, method: str) -> Path:
         """Overlap matrix of more than three datasets."""
         return self.folder / f"overlap_matrix_{method}.png"
+
+    def upset(self, method: str) -> Path:
+        """UpSet picture of more than three datasets."""
+        return self.folder / f"upset_{method}.png"
+
+    def curve(self, method: str, suffix: str) -> Path:
+        """Overlap against the threshold; `suffix` is png or csv."""
+        return self.folder / f"overlap_curve_{method}.{suffix}"
 
     def transfer(self, source: str, target: str, suffix: str) -> Path:
         """Generalization from `source` to `target`; `suffix` is json or png."""

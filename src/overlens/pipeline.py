@@ -11,7 +11,8 @@ from itertools import permutations
 from overlens.analysis import Analysis
 from overlens.atomic import sole_writer, write_json
 from overlens.config import RunConfig
-from overlens.drawing import draw_galleries, draw_overlaps, draw_projections, draw_transfers
+from overlens.copies import Copies, find_copies
+from overlens.drawing import draw_galleries, draw_projections, draw_transfers
 from overlens.encoders.base import Encoder
 from overlens.engines import Engine, make_engine
 from overlens.export import export_features, export_splits, export_transfer, write_failures
@@ -22,6 +23,8 @@ from overlens.layout import AnalysisLayout, CrossLayout
 from overlens.leftovers import find_files, tell_leftovers
 from overlens.matching import match_datasets
 from overlens.notices import tell
+from overlens.overlap_pictures import draw_overlaps, draw_threshold_curves
+from overlens.pair_tables import write_groups, write_pairs
 from overlens.planning import ImagePlan, Material, check_failures, plan_images, plan_published
 from overlens.progress import Progress
 from overlens.records import Features
@@ -56,9 +59,10 @@ def run(config: RunConfig, progress: Progress | None = None, encoder: Encoder | 
             try:
                 known = _extract(config, plan, engine, progress)
                 material = _export(config, plan, known)
+                copies = _find_copies(config, material, known, engine, progress)
             finally:
                 _forget_unnamed(config, plan)
-            analysis = _analyse(config, material, known, progress)
+            analysis = _analyse(config, material, known, progress, copies)
         return replace(analysis, notices=(*analysis.notices, *tell_leftovers(config, earlier)))
 
 
@@ -68,7 +72,7 @@ def _extract(config: RunConfig, plan: ImagePlan, engine: Engine, progress: Progr
     with Extractor(hashing, plan.encoder, config.workers) as extractor:
         for listing in plan.listings:
             layout = AnalysisLayout(config.output_root, listing.dataset)
-            stores = Stores.open(layout.store, hashing, plan.encoder, evidence=config.verify)
+            stores = Stores.open(layout.store, hashing, plan.encoder, evidence=config.verifies)
             with progress.stage(f"Features of {listing.dataset}", len(listing.keys)) as stage:
                 found = compute_features(listing, stores, extractor, engine, stage)
             write_failures(layout.failures, found.failures)
@@ -86,6 +90,18 @@ def _export(config: RunConfig, plan: ImagePlan, known: Sequence[KnownImages]) ->
     return Material(features, model, config.hashing, plan.notices)
 
 
+def _find_copies(
+    config: RunConfig, material: Material, known: Sequence[KnownImages], engine: Engine, progress: Progress
+) -> Copies | None:
+    if not config.verifies:
+        return None
+    copies = find_copies(config, material.features, known, engine, progress)
+    layout = CrossLayout(config.output_root)
+    write_pairs(layout.pairs, copies, material.features)
+    write_groups(layout.groups, copies.groups, material.features)
+    return copies
+
+
 def _forget_unnamed(config: RunConfig, plan: ImagePlan) -> None:
     """Delete stored embeddings that no later run can use, as nothing names the encoder that made them."""
     if plan.encoder is None or not plan.encoder.token:
@@ -96,18 +112,25 @@ def _forget_unnamed(config: RunConfig, plan: ImagePlan) -> None:
             store.remove()
 
 
-def _analyse(config: RunConfig, material: Material, known: Sequence[KnownImages], progress: Progress) -> Analysis:
+def _analyse(
+    config: RunConfig,
+    material: Material,
+    known: Sequence[KnownImages],
+    progress: Progress,
+    copies: Copies | None = None,
+) -> Analysis:
     """Compute and write every number first, then draw: a picture that fails costs no number."""
     matches = {
         method: match_datasets(method, material.features, config.pairs, config.output_root, progress)
         for method in config.pairs.methods
     }
     datasets = {features.dataset: features for features in material.features}
-    analysis = Analysis(config, material.model, datasets, matches)
+    analysis = Analysis(config, material.model, datasets, matches, copies)
     write_json(CrossLayout(config.output_root).overlap, analysis.to_json())
     splits, split_notices = _draw_splits(config, material.features, progress)
     transfers, transfer_notices = _measure_transfers(config, material.features, progress)
     draw_overlaps(analysis)
+    draw_threshold_curves(analysis, progress)
     draw_transfers(analysis, transfers)
     gallery_notices = draw_galleries(analysis, known, progress)
     projections, projection_notices = draw_projections(analysis, progress)

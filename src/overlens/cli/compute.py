@@ -1,15 +1,17 @@
 """`overlens compute`: the documented command. Parses, builds the configuration, runs, prints; no numpy here."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
 from overlens.cli.options import Decorator, GroupedCommand, Share, grouped_option
 from overlens.cli.terminal import run_and_print
 from overlens.config import (
+    AUTO,
     BOTH,
     HASH_TYPES,
+    KEEP_RULES,
     METHODS,
     PRECISIONS,
     PROJECTIONS,
@@ -22,6 +24,28 @@ DATA, PAIRS, MODEL = "Datasets", "Pairs", "Encoder"
 DRAW, BENCHMARK, RUN = "Projections", "Few-shot splits and generalization", "Run"
 
 PATH = click.Path(path_type=Path)
+
+
+class NumberOrAuto(click.ParamType[float | str]):
+    """A number, or the word `auto`."""
+
+    def __init__(self, kind: type[int] | type[float]) -> None:
+        self.name = f"{'INTEGER' if kind is int else 'NUMBER'} or {AUTO}"
+        self._kind = kind
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """Return what the help shows for the value."""
+        return self.name.replace(" or ", "|")
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
+        """Read the number; the range is checked with the other values of the run."""
+        if value == AUTO or isinstance(value, int | float):
+            return cast(float | str, value)
+        try:
+            return self._kind(str(value))
+        except ValueError:
+            wanted = "whole number" if self._kind is int else "number"
+            self.fail(f"{value!r} is no {wanted} and not {AUTO}", param, ctx)
 
 
 def option(heading: str, name: str, *others: str, **settings: Any) -> Decorator:
@@ -56,14 +80,20 @@ def option(heading: str, name: str, *others: str, **settings: Any) -> Decorator:
 @option(
     PAIRS,
     "--cosine-threshold",
-    type=float,
-    help="Report pairs whose embeddings have at least this cosine similarity.",
+    type=NumberOrAuto(float),
+    help="Report pairs whose embeddings have at least this cosine similarity; auto chooses it for each two datasets.",
 )
 @option(
     PAIRS,
     "--hash-threshold",
-    type=int,
-    help="Report pairs whose hashes differ in at most so many bits.",
+    type=NumberOrAuto(int),
+    help="Report pairs whose hashes differ in at most so many bits; auto chooses it for each two datasets.",
+)
+@option(
+    PAIRS,
+    "--false-discovery-rate",
+    type=Share(),
+    help="With auto: at most this share of the reported pairs may be no verified copies.",
 )
 @option(PAIRS, "--hash-size", type=int, help="Side of the perceptual hash: 8 gives 64 bits.")
 @option(PAIRS, "--hash-type", type=click.Choice(HASH_TYPES), help="Perceptual hash.")
@@ -72,6 +102,20 @@ def option(heading: str, name: str, *others: str, **settings: Any) -> Decorator:
     "--no-verify",
     is_flag=True,
     help="Do not verify which pairs are copies, and keep no evidence for it.",
+)
+@option(
+    PAIRS,
+    "--max-candidates",
+    type=int,
+    metavar="N",
+    help="Candidates for verification that an image keeps.",
+)
+@option(PAIRS, "--keep", type=click.Choice(KEEP_RULES), help="Which image of a group of copies represents it.")
+@option(
+    PAIRS,
+    "--reference",
+    metavar="NAME",
+    help="Dataset that is taken as given: its images represent their groups, and pairs inside it are not reported.",
 )
 @option(
     MODEL,

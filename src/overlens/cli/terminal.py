@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from overlens.analysis import Analysis
+    from overlens.copies import Copies
 
 PLAIN_WIDTH = 110
 
@@ -79,6 +80,9 @@ def print_summary(analysis: "Analysis") -> None:
     """Print what the datasets hold, what they share, and where the results are."""
     console = _stdout()
     console.print(_datasets_table(analysis), _overlap_table(analysis))
+    if analysis.copies is not None:
+        console.print(_verdict_table(analysis, analysis.copies))
+        print_lines(_verification_lines(analysis.copies))
     if analysis.transfers:
         console.print(_transfer_table(analysis))
     if analysis.splits:
@@ -87,10 +91,10 @@ def print_summary(analysis: "Analysis") -> None:
         )
     cross = CrossLayout(analysis.output)
     console.print(f"{_model_line(analysis)}\nEvery number with what it rests on: {cross.overlap}", markup=False)
-    from overlens.drawing import MAX_VENN_SETS
+    from overlens.overlap_pictures import MAX_VENN_SETS
 
     drawing = cross.venn if len(analysis.datasets) <= MAX_VENN_SETS else cross.matrix
-    drawn = ", ".join(drawing(method).name for method in analysis.matches)
+    drawn = ", ".join(drawing(method).name for method in analysis.overlaps())
     console.print(f"Pictures and lists of pairs are beside it, such as {drawn}", markup=False)
 
 
@@ -141,16 +145,40 @@ def _datasets_table(analysis: "Analysis") -> "Table":
 
 
 def _overlap_table(analysis: "Analysis") -> "Table":
-    table = new_table("Images with a match", "", *(_criterion(analysis, method) for method in analysis.matches))
-    overlaps = [analysis.overlap(method) for method in analysis.matches]
+    overlaps = list(analysis.overlaps().values())
+    table = new_table("Images with a match", "", *(_criterion(analysis, method) for method in analysis.overlaps()))
     for name in analysis.datasets:
         for other in sorted(analysis.datasets, key=lambda one: one != name):
+            if name == other == analysis.config.reference:
+                continue  # What is taken as given is not compared with itself.
             where = f"within {name}" if other == name else f"{name} in {other}"
             counts = [o.within[name] if other == name else o.contained[name][other] for o in overlaps]
             shares = [overlap.share(name, other) for overlap in overlaps]
             cells = [f"{n:,} of {o.sizes[name]:,} ({s:.1%})" for n, o, s in zip(counts, overlaps, shares, strict=True)]
             add_row(table, where, *cells)
     return table
+
+
+def _verdict_table(analysis: "Analysis", copies: "Copies") -> "Table":
+    from overlens.verdicts import VERDICTS
+
+    table = new_table("Pairs by evidence", "", *(verdict.replace("_", " ") for verdict in VERDICTS))
+    for (name, other), counts in copies.overlap.pairs_by_verdict.items():
+        if name == other == analysis.config.reference:
+            continue
+        where = f"within {name}" if name == other else f"{name} and {other}"
+        add_row(table, where, *(f"{counts[verdict]:,}" for verdict in VERDICTS))
+    return table
+
+
+def _verification_lines(copies: "Copies") -> list[str]:
+    found = copies.overlap
+    lines = [f"Verified copies: {found.n_grouped:,} images in {found.n_groups:,} groups; the first four kinds count."]
+    if n_flat := sum(copies.n_low_information.values()):
+        lines.append(f"{n_flat:,} images are too flat to be told apart; only equal bytes or pixels join them.")
+    if n_capped := copies.judged.candidates.n_capped:
+        lines.append(f"{n_capped:,} images had more candidates than --max-candidates allows; the best were looked at.")
+    return lines
 
 
 def _transfer_table(analysis: "Analysis") -> "Table":
@@ -167,6 +195,8 @@ def _transfer_table(analysis: "Analysis") -> "Table":
 
 def _criterion(analysis: "Analysis", method: str) -> str:
     config = analysis.config
+    if method == "verified":
+        return "verified copies"
     if method == "cosine":
         return f"cosine ≥ {config.pairs.min_similarity:g}"
     return f"{config.hashing.hash_type} ≤ {config.pairs.max_distance_bits} of {config.hashing.n_bits} bits"

@@ -45,7 +45,7 @@ def draw_gallery(
         pairs: The pairs to show.
         datasets: Dataset of the left and of the right images; twice the same for pairs within one.
         n_pairs: Number of all pairs that were found; the picture says how many of them it shows.
-        criterion: When two images match, in words: "cosine similarity ≥ 0.9".
+        criterion: When two images match, in words: "at cosine similarity ≥ 0.9".
         encoder: The encoder in words, or "" where none took part.
 
     Returns:
@@ -53,9 +53,9 @@ def draw_gallery(
     """
     first, second = datasets
     where = f"within {first}" if first == second else f"between {first} and {second}"
-    about = " · ".join(part for part in (f"two images match at {criterion}", encoder) if part)
+    about = " · ".join(part for part in (f"two images match {criterion}", encoder) if part)
     if not pairs:
-        message = f"No pairs at {criterion}." if not n_pairs else f"{count_of(n_pairs, 'pair')}, none to show."
+        message = f"No pairs {criterion}." if not n_pairs else f"{count_of(n_pairs, 'pair')}, none to show."
         return note_sheet(f"Alike images {where}", (about,), message)
     title = f"Alike images {where}: {_how_many(len(pairs), n_pairs)}"
     n_columns = min(2, len(pairs))

@@ -108,7 +108,7 @@ class OverlapText:
     """The words beside an overlap.
 
     Attributes:
-        criterion: When two images match, in words: "cosine similarity ≥ 0.9".
+        criterion: When two images match, in words: "at cosine similarity ≥ 0.9".
         encoder: The encoder in words, or "" where none took part.
         attempted: Dataset -> number of images that were attempted, where known.
     """
@@ -124,7 +124,7 @@ class OverlapText:
 
     def lines(self) -> tuple[str, ...]:
         """Say when two images match, and which encoder decided."""
-        return (" · ".join(part for part in (f"two images match at {self.criterion}", self.encoder) if part),)
+        return (" · ".join(part for part in (f"two images match {self.criterion}", self.encoder) if part),)
 
     def failures(self, overlap: "Overlap") -> tuple[str, ...]:
         """Name the images that were attempted and are not in the overlap, in one sentence or none."""

@@ -1,0 +1,155 @@
+"""Which images are copies of one another: candidates, verdicts, groups and the overlap they make, in this order.
+
+Nothing is read but the evidence and renditions that extraction kept.
+
+Shapes: n images in all, m candidate pairs.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from overlens.candidates import CandidateConfig, CandidatePairs, count_candidate_comparisons, find_candidates
+from overlens.config import HASH_TYPES, PairConfig, RunConfig
+from overlens.engines import Engine
+from overlens.evidence import Evidence
+from overlens.extract import available_cores
+from overlens.features import KnownImages
+from overlens.group_overlap import VerifiedOverlap, measure_groups
+from overlens.groups import Groups, KeepRule, find_groups
+from overlens.progress import Progress
+from overlens.records import Features
+from overlens.roster import Roster
+from overlens.verdicts import VERIFIED
+from overlens.verification import REFUTED, JudgedPairs, PictureCache, judge_candidates
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """Everything that verification found.
+
+    Attributes:
+        roster: The datasets and their kept images, numbered through.
+        evidence: Evidence of each dataset, in the order of the roster.
+        judged: Every candidate pair with its verdict.
+        groups: Images that belong together by verified pairs.
+        overlap: The overlap that the groups make.
+        n_low_information: Dataset -> images that are too flat to be told by anything but their bytes or pixels.
+    """
+
+    roster: Roster
+    evidence: tuple[Evidence, ...]
+    judged: JudgedPairs
+    groups: Groups
+    overlap: VerifiedOverlap
+    n_low_information: Mapping[str, int]
+
+    @property
+    def n_refuted(self) -> int:
+        """Candidate pairs that neither their pixels nor the run's thresholds support."""
+        return int(np.count_nonzero(self.judged.verdicts == REFUTED))
+
+    def images_by_rung(self) -> dict[tuple[str, str], dict[str, int]]:
+        """Count the images of A that have a copy in B by the least sure rung that this needs.
+
+        Returns:
+            (A, B) -> verified rung -> number of images of A that are in B by this rung and surer ones, and would not be
+            by surer ones alone; B may be A.
+        """
+        edges, names = self.judged.edges, self.roster.datasets
+        counted = {(name, other): dict.fromkeys(VERIFIED, 0) for name in names for other in names}
+        before = dict.fromkeys(counted, 0)
+        for code, rung in enumerate(VERIFIED):
+            surest = edges.chosen(edges.verdicts <= code)
+            overlap = measure_groups(find_groups(self.roster, surest, KeepRule("first")), surest).overlap
+            for name, other in counted:
+                n_images = overlap.within[name] if name == other else overlap.contained[name][other]
+                counted[name, other][rung] = n_images - before[name, other]
+                before[name, other] = n_images
+        return counted
+
+    def to_json(self) -> dict[str, object]:
+        """Return what `overlap.json` holds of the verified overlap, with what it rests on."""
+        return {
+            "n_candidates": len(self.judged),
+            "n_refuted": self.n_refuted,
+            "n_images_at_candidate_bound": self.judged.candidates.n_capped,
+            "n_low_information": dict(self.n_low_information),
+            **self.overlap.to_json(),
+        }
+
+
+def find_copies(
+    config: RunConfig, features: Sequence[Features], known: Sequence[KnownImages], engine: Engine, progress: Progress
+) -> Copies:
+    """Find and judge every pair that may be a copy, within the datasets and between them.
+
+    Args:
+        config: Bound of candidates, reference dataset, rule of the representative, thresholds of look-alikes.
+        features: Features of each dataset.
+        known: The same images with their evidence.
+        engine: Runs the judging.
+        progress: Shows how far it has come.
+
+    Raises:
+        StoreError: A stored rendition is damaged.
+    """
+    roster = Roster(tuple(one.dataset for one in features), tuple(one.n_kept for one in features))
+    evidence = tuple(images.evidence() for images in known)
+    candidates = _find_candidates(config, roster, evidence, features, progress)
+    pictures = PictureCache(roster, [images.renditions() for images in known])
+    with progress.stage("Verification", len(candidates), "pairs") as stage:
+        judged = judge_candidates(
+            candidates,
+            _is_reported(candidates, config.pairs),
+            pictures,
+            engine,
+            workers=config.workers or available_cores(),
+            stage=stage,
+        )
+    n_pixels = np.concatenate([one.sizes_px.astype(np.int64).prod(axis=1) for one in evidence])
+    groups = find_groups(roster, judged.edges, KeepRule(config.verification.keep, n_pixels, config.reference))
+    flat = {name: int(one.low_information.sum()) for name, one in zip(roster.datasets, evidence, strict=True)}
+    return Copies(roster, evidence, judged, groups, measure_groups(groups, judged.edges), flat)
+
+
+def without_images(known: KnownImages, keys: frozenset[str]) -> KnownImages:
+    """Return the images of a dataset without those of these keys."""
+    kept = [place for place, key in enumerate(known.keys) if key not in keys]
+    return replace(
+        known,
+        rows=tuple(known.rows[place] for place in kept),
+        stamps=tuple(known.stamps[place] for place in kept),
+        digests=tuple(known.digests[place] for place in kept),
+    )
+
+
+def _find_candidates(
+    config: RunConfig,
+    roster: Roster,
+    evidence: Sequence[Evidence],
+    features: Sequence[Features],
+    progress: Progress,
+) -> CandidatePairs:
+    embeddings = [one.embeddings for one in features if one.embeddings is not None]
+    has_embeddings = len(embeddings) == len(features)
+    total = count_candidate_comparisons(roster, with_embeddings=has_embeddings, reference=config.reference)
+    with progress.stage("Candidates", total, "comparisons") as stage:
+        return find_candidates(
+            roster,
+            evidence,
+            embeddings if has_embeddings else None,
+            CandidateConfig(max_per_image=config.verification.max_candidates),
+            reference=config.reference,
+            progress=stage.advance,
+        )
+
+
+def _is_reported(candidates: CandidatePairs, config: PairConfig) -> NDArray[np.bool_]:
+    """Whether a pair is alike enough for a method of the run to report it, by 64-bit hashes in any orientation."""
+    thresholds = PairConfig()
+    is_alike = candidates.cosine >= thresholds.min_similarity
+    is_near = (candidates.distances <= thresholds.max_distance_bits)[:, HASH_TYPES.index("phash")]
+    return np.asarray(is_alike | is_near)

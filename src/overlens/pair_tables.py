@@ -1,0 +1,179 @@
+"""Write the judged pairs and the groups of copies as Parquet: `pairs.parquet` and `groups.parquet`.
+
+One row a pair with its verdict and every signal behind it, so that nobody has to believe the verdict; one row an image
+of a group. Candidates that were refuted are counted elsewhere and not listed.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from overlens.atomic import replaced_file
+from overlens.config import HASH_TYPES
+from overlens.copies import Copies
+from overlens.groups import Groups
+from overlens.records import Features
+from overlens.roster import Roster
+from overlens.transforms import TransformFacts, describe_transform
+from overlens.verdicts import VERDICTS
+from overlens.verification import REFUTED, JudgedPairs
+
+if TYPE_CHECKING:
+    import pyarrow
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+BLOCK_ROWS = 16_384
+FACTS = {
+    "mirrored": "bool",
+    "rotation_degrees": "float32",
+    "scale": "float32",
+    "aspect_ratio": "float32",
+    "crop_left": "float32",
+    "crop_top": "float32",
+    "crop_right": "float32",
+    "crop_bottom": "float32",
+    "overlap_area": "float32",
+}
+"""What is told of the transform of a pair, and its type; null for equal files and pixels."""
+
+
+def write_pairs(path: Path, copies: Copies, features: Sequence[Features]) -> None:
+    """Write every judged pair that was not refuted, by verdict, strongest first."""
+    judged = copies.judged
+    rows = np.flatnonzero(judged.verdicts != REFUTED)
+    rows = rows[np.lexsort((rows, -judged.strengths[rows], judged.verdicts[rows]))]
+    names = _Names(copies.roster, features)
+
+    def columns(block: NDArray[np.intp]) -> dict[str, Any]:
+        return {**_pair_columns(names, judged, block), **_fact_columns(copies, block)}
+
+    _write(path, map(columns, _cut(rows)), columns(rows[:0]))
+
+
+def write_groups(path: Path, groups: Groups, features: Sequence[Features]) -> None:
+    """Write the images of every group, group after group."""
+    names = _Names(groups.roster, features)
+
+    def columns(block: NDArray[np.int32]) -> dict[str, Any]:
+        return _group_columns(names, groups, block)
+
+    _write(path, map(columns, _cut(groups.members)), columns(groups.members[:0]))
+
+
+def _cut(rows: NDArray[Scalar]) -> Iterator[NDArray[Scalar]]:
+    for start in range(0, len(rows), BLOCK_ROWS):
+        yield rows[start : start + BLOCK_ROWS]
+
+
+class _Names:
+    """Dataset and key of each global row."""
+
+    def __init__(self, roster: Roster, features: Sequence[Features]) -> None:
+        self._roster = roster
+        self._keys = [one.keys for one in features]
+
+    def datasets(self, rows: NDArray[np.int32]) -> "pyarrow.Array":
+        import pyarrow as pa
+
+        return pa.array([_valid(self._roster.datasets[owner]) for owner in self._roster.dataset_of(rows)], pa.string())
+
+    def images(self, rows: NDArray[np.int32]) -> "pyarrow.Array":
+        import pyarrow as pa
+
+        owners, places = self._roster.dataset_of(rows).tolist(), self._roster.local(rows).tolist()
+        keys = [_valid(self._keys[owner][place]) for owner, place in zip(owners, places, strict=True)]
+        return pa.array(keys, pa.string())
+
+
+def _valid(name: str) -> str:
+    """Return a name as Parquet can hold it: bytes of a file name that are not UTF-8 are spelled out."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _pair_columns(names: _Names, judged: JudgedPairs, rows: NDArray[np.intp]) -> dict[str, Any]:
+    import pyarrow as pa
+
+    pairs = judged.candidates
+    left, right = pairs.left[rows], pairs.right[rows]
+    distances = {f"{name}_bits": pairs.distances[rows, place] for place, name in enumerate(HASH_TYPES)}
+    return {
+        "dataset_a": names.datasets(left),
+        "image_a": names.images(left),
+        "dataset_b": names.datasets(right),
+        "image_b": names.images(right),
+        "verdict": pa.array([VERDICTS[code] for code in judged.verdicts[rows]], pa.string()),
+        "strength": judged.strengths[rows],
+        "same_bytes": pairs.same_bytes[rows],
+        "same_pixels": pairs.same_pixels[rows],
+        **distances,
+        "orientation": pairs.orientation[rows],
+        "cosine": _known(pairs.cosine[rows]),
+        "n_inliers": pa.array(judged.n_inliers[rows], mask=judged.n_inliers[rows] < 0),
+        "inlier_share": _known(judged.inlier_shares[rows]),
+        "coarse_correlation": _known(judged.coarse[rows]),
+        "fine_correlation": _known(judged.fine[rows]),
+        "local_correlation": _known(judged.local[rows]),
+        "agreeing_share": _known(judged.agreeing[rows]),
+    }
+
+
+def _fact_columns(copies: Copies, rows: NDArray[np.intp]) -> dict[str, Any]:
+    import pyarrow as pa
+
+    facts = [_describe(copies.judged, row) for row in rows.tolist()]
+    columns = {
+        name: pa.array([None if one is None else getattr(one, name) for one in facts], kind, from_pandas=True)
+        for name, kind in FACTS.items()
+    }
+    # Transforms are found on renditions; people think in the pixels of their files.
+    zooms = _zooms(copies, rows)
+    scales = [None if one is None else one.scale * zoom for one, zoom in zip(facts, zooms.tolist(), strict=True)]
+    return {**columns, "scale": pa.array(scales, FACTS["scale"], from_pandas=True)}
+
+
+def _describe(judged: JudgedPairs, row: int) -> TransformFacts | None:
+    left, right = map(tuple, judged.shapes[row].tolist())
+    return describe_transform(judged.transforms[row], left, right) if left[0] else None
+
+
+def _zooms(copies: Copies, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    """How many pixels of a file one pixel of its rendition stands for, of the right image over the left one."""
+    pairs, sizes = copies.judged.candidates, [one.sizes_px for one in copies.evidence]
+    left, right = (copies.roster.gather(sizes, side[rows]).max(axis=1, initial=1) for side in (pairs.left, pairs.right))
+    shapes = np.maximum(copies.judged.shapes[rows].max(axis=2, initial=1), 1)
+    return np.asarray((right / shapes[:, 1]) / (left / shapes[:, 0]))
+
+
+def _group_columns(names: _Names, groups: Groups, members: NDArray[np.int32]) -> dict[str, Any]:
+    import pyarrow as pa
+
+    numbers = groups.group_of[members]
+    weakest = groups.weakest.verdicts[numbers]
+    return {
+        "group": numbers,
+        "dataset": names.datasets(members),
+        "image": names.images(members),
+        "representative": groups.representatives[numbers] == members,
+        "weakest_edge": pa.array([VERDICTS[code] for code in weakest], pa.string()),
+        "weakest_strength": groups.weakest.strengths[numbers],
+    }
+
+
+def _known(values: NDArray[np.float32]) -> "pyarrow.Array":
+    import pyarrow as pa
+
+    return pa.array(values, from_pandas=True)
+
+
+def _write(path: Path, blocks: Iterator[dict[str, Any]], none: dict[str, Any]) -> None:
+    """Write blocks of columns one after the other; `none` has the same columns without rows."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with replaced_file(path) as stream, pq.ParquetWriter(stream, pa.table(none).schema, compression="zstd") as writer:
+        for block in blocks:
+            writer.write_table(pa.table(block))
