@@ -97,7 +97,7 @@ class PairConfig:
         methods: Some of `METHODS`.
         min_similarity: -1 to 1; None is chosen by calibration, for each two datasets and within each.
         max_distance_bits: 0 or more; None likewise.
-        false_discovery_rate: Largest share of reported pairs that are no verified copies, for calibration, 0 to below 1.
+        false_discovery_rate: For calibration: largest share of reported pairs that are no verified copies, 0 to below 1.
     """
 
     methods: tuple[str, ...] = METHODS
@@ -169,6 +169,25 @@ class FewShotConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class VerifyConfig:
+    """How copies are verified and grouped.
+
+    Attributes:
+        max_candidates: Candidates that an image keeps by hash and embedding, at least 1.
+        keep: Which image of a group represents it, one of `KEEP_RULES`.
+        reference: Dataset that is taken as given: its images are never removed, pairs inside it are not reported.
+    """
+
+    max_candidates: int = 20
+    keep: str = "resolution"
+    reference: str | None = None
+
+    def __post_init__(self) -> None:
+        _require_at_least("--max-candidates", self.max_candidates, 1)
+        _require_choice("--keep", self.keep, KEEP_RULES)
+
+
+@dataclass(frozen=True, slots=True)
 class IdentifierConfig:
     """What tells which images of two datasets are expected to be one: nothing stated means names, where they can.
 
@@ -187,7 +206,7 @@ class IdentifierConfig:
         regex = self.regex()
         if regex is not None and regex.groups > 1:
             raise ConfigError(
-                f"--identifier-pattern {self.pattern!r} has {regex.groups} groups; allowed is one, write others as (?:...)"
+                f"--identifier-pattern {self.pattern!r} has {regex.groups} groups; allowed is one, others are (?:...)"
             )
         if regex is not None and regex.fullmatch(""):
             raise ConfigError(
