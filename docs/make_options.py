@@ -13,7 +13,15 @@ Made from the commands by `docs/make_options.py`. In [Python](python.md), `--has
 The choices are explained in [methods](methods.md) and [encoders](encoders.md), the files in [outputs](outputs.md).
 """
 TABLE = ["| option | value | default | meaning |", "|---|---|---|---|"]
-KINDS = {"integer": "whole number", "float": "number", "text": "text", "path": "path", "SHARE": "`5%` or `0.05`"}
+KINDS = {
+    "integer": "whole number",
+    "float": "number",
+    "text": "text",
+    "path": "path",
+    "SHARE": "`5%` or `0.05`",
+    "NUMBER or auto": "number or `auto`",
+    "INTEGER or auto": "whole number or `auto`",
+}
 
 
 def options_page() -> str:

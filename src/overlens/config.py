@@ -97,7 +97,8 @@ class PairConfig:
         methods: Some of `METHODS`.
         min_similarity: -1 to 1; None is chosen by calibration, for each two datasets and within each.
         max_distance_bits: 0 or more; None likewise.
-        false_discovery_rate: For calibration: largest share of reported pairs that are no verified copies, 0 to below 1.
+        false_discovery_rate: What calibration keeps to: largest share of the reported pairs that are no verified
+            copies, 0 to below 1.
     """
 
     methods: tuple[str, ...] = METHODS

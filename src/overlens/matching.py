@@ -25,6 +25,7 @@ from overlens.search.cosine import find_cosine_pairs
 from overlens.search.hamming import find_hamming_pairs
 from overlens.search.tiles import count_comparisons
 from overlens.spool import MatchFlags, Order, PairSpool, write_pairs_json
+from overlens.thresholds import Thresholds, given_thresholds
 
 LOG = logging.getLogger(__name__)
 MOST_ALIKE: dict[str, Order] = {"cosine": "descending", "perceptual": "ascending"}
@@ -42,6 +43,7 @@ class PairSet:
         n_pairs: Number of pairs.
         examples: The most alike of them, at most `EXAMPLES`, in order.
         path: The JSON list that holds them all.
+        threshold: Smallest cosine similarity or largest distance in bits, inclusive.
     """
 
     method: str
@@ -50,6 +52,7 @@ class PairSet:
     n_pairs: int
     examples: PairBlock
     path: Path
+    threshold: float
 
     @property
     def is_within(self) -> bool:
@@ -67,9 +70,26 @@ class Matches:
 
 
 def match_datasets(
-    method: str, datasets: Sequence[Features], config: PairConfig, root: Path, progress: Progress
+    method: str,
+    datasets: Sequence[Features],
+    config: PairConfig,
+    root: Path,
+    progress: Progress,
+    *,
+    thresholds: Thresholds | None = None,
 ) -> Matches:
-    """Find the pairs of every dataset and of every two, and write them below `root` in the documented files."""
+    """Find the pairs of every dataset and of every two, and write them below `root` in the documented files.
+
+    Args:
+        method: "cosine" or "perceptual".
+        datasets: The datasets, in the order of the run.
+        config: States the threshold for all couples, unless `thresholds` does.
+        root: Below it the files are written.
+        progress: Shows how far it has come.
+        thresholds: The threshold of every couple; needed where `config` leaves it to calibration.
+    """
+    if thresholds is None:
+        thresholds = given_thresholds(config, [features.dataset for features in datasets])
     couples = list(combinations_with_replacement(datasets, 2))
     total = sum(count_comparisons(left.n_kept, None if left is right else right.n_kept) for left, right in couples)
     ranks = {features.dataset: _rank_names(features.keys) for features in datasets}
@@ -79,25 +99,27 @@ def match_datasets(
         for left, right in couples:
             names = left.dataset, right.dataset
             flags[names] = MatchFlags(left.n_kept, None if left is right else right.n_kept)
-            blocks = flags[names].watch(_search(method, left, right, config, stage))
+            threshold = thresholds.of(method, *names)
+            blocks = flags[names].watch(_search(method, left, right, threshold, stage))
             order = MOST_ALIKE[method]
             with PairSpool(folder, ranks[names[0]], ranks[names[1]], most_alike_first=order) as spool:
                 for block in blocks:
                     spool.add(block)
-                pair_sets.append(_save(method, left, right, spool, root))
+                path = _save(method, left, right, spool, root)
+                pair_sets.append(PairSet(method, *names, spool.n_pairs, spool.top(EXAMPLES), path, threshold))
     return Matches(method, tuple(pair_sets), _overlap(method, flags))
 
 
-def _search(method: str, left: Features, right: Features, config: PairConfig, stage: Stage) -> Iterator[PairBlock]:
+def _search(method: str, left: Features, right: Features, threshold: float, stage: Stage) -> Iterator[PairBlock]:
     within = left is right
     if method == "cosine":
         rows, others = left.require_embeddings(), None if within else right.require_embeddings()
-        return find_cosine_pairs(rows, others, min_similarity=config.min_similarity, progress=stage.advance)
+        return find_cosine_pairs(rows, others, min_similarity=threshold, progress=stage.advance)
     hashes, other_hashes = left.require_hashes(), None if within else right.require_hashes()
-    return find_hamming_pairs(hashes, other_hashes, max_distance_bits=config.max_distance_bits, progress=stage.advance)
+    return find_hamming_pairs(hashes, other_hashes, max_distance_bits=int(threshold), progress=stage.advance)
 
 
-def _save(method: str, left: Features, right: Features, spool: PairSpool, root: Path) -> PairSet:
+def _save(method: str, left: Features, right: Features, spool: PairSpool, root: Path) -> Path:
     if left is right:
         path = AnalysisLayout(root, left.dataset).duplicates(method)
     else:
@@ -105,7 +127,7 @@ def _save(method: str, left: Features, right: Features, spool: PairSpool, root: 
     with replaced_text(path) as stream:
         write_pairs_json(stream, spool.sorted_blocks(), left.keys, left.keys if left is right else right.keys)
     LOG.debug("%d pairs by %s in %s", spool.n_pairs, method, path)
-    return PairSet(method, left.dataset, right.dataset, spool.n_pairs, spool.top(EXAMPLES), path)
+    return path
 
 
 def _overlap(method: str, flags: Mapping[tuple[str, str], MatchFlags]) -> Overlap:
