@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 DETECTION_PX = 256
-"""Longer side at which features are looked for; smaller pictures are enlarged to it."""
+"""Longer side at which features are looked for; smaller pictures are enlarged to it, if that is not too much."""
+MAX_ENLARGEMENT = 4.0
 MAX_FEATURES = 400
 MAX_RATIO = 0.95
 """A match is dropped if the second nearest description is hardly further away than the nearest."""
@@ -68,7 +69,7 @@ def find_features(grey: Plane) -> LocalFeatures:
         grey: `(h, w)` uint8.
     """
     height, width = grey.shape
-    scale = DETECTION_PX / max(height, width)
+    scale = min(DETECTION_PX / max(height, width), MAX_ENLARGEMENT)
     size = max(8, round(width * scale)), max(8, round(height * scale))
     resized = cv2.resize(grey, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
     keypoints, found = _detector().detectAndCompute(resized, None)

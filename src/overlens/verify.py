@@ -160,7 +160,7 @@ def _conclude(
 
 def _is_copy(agreement: Agreement, n_inliers: int, share: float, n_features: int, is_small: bool) -> bool:
     if is_small:
-        return agreement.coarse >= 0.75 and agreement.local >= 0.72 and n_inliers >= 3
+        return agreement.coarse >= 0.75 and agreement.local >= 0.72 and n_inliers >= 7
     alike = agreement.agreeing_share >= 0.8 and agreement.local >= 0.8
     partly = agreement.agreeing_share >= 0.5 and agreement.local >= 0.9
     by_features = n_inliers >= 25 and share >= 0.75 and agreement.agreeing_share >= 0.5 and agreement.local >= 0.8
