@@ -39,6 +39,8 @@ class Listing:
         class_names: Class id -> name to show. An id that is not in it shows as itself.
         failures: Listed images that cannot be attempted any further (missing file, unsafe name).
         notices: Sentences about the listing that the user should read (blank lines, repeated names).
+        identifiers: Value of the stated identifier column for each image, or None where an image has none; None as a
+            whole where no column was asked for or the dataset has no such column.
     """
 
     dataset: str
@@ -49,9 +51,13 @@ class Listing:
     class_names: Mapping[str, str] = field(default_factory=dict)
     failures: tuple[Failure, ...] = ()
     notices: tuple[str, ...] = ()
+    identifiers: tuple[str | None, ...] | None = None
 
     def __post_init__(self) -> None:
-        _require_same_length(self.dataset, keys=self.keys, paths=self.paths, labels=self.labels)
+        identifiers = self.keys if self.identifiers is None else self.identifiers
+        _require_same_length(
+            self.dataset, keys=self.keys, paths=self.paths, labels=self.labels, identifiers=identifiers
+        )
         _require_unique(self.dataset, self.keys)
 
     @property
@@ -73,6 +79,7 @@ class Features:
         embeddings: `(n, d)` float32 rows of length 1 (to half-precision rounding), or None if no encoder ran.
         hashes: `(n, b)` uint8 packed perceptual hashes, or None if none were asked for.
         failures: Images that were attempted and not kept.
+        identifiers: Value of the stated identifier column for each image; None where there is no such column.
     """
 
     dataset: str
@@ -83,9 +90,12 @@ class Features:
     embeddings: FloatRows | None = None
     hashes: HashRows | None = None
     failures: tuple[Failure, ...] = ()
+    identifiers: tuple[str | None, ...] | None = None
 
     def __post_init__(self) -> None:
         columns: dict[str, object] = {"keys": self.keys, "labels": self.labels}
+        if self.identifiers is not None:
+            columns["identifiers"] = self.identifiers
         if self.embeddings is not None:
             _require_matrix("embeddings", self.embeddings, np.float32)
             columns["embeddings"] = self.embeddings

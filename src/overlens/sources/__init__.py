@@ -20,7 +20,14 @@ from overlens.sources.published import Published, load_published
 __all__ = ["Published", "list_images", "load_published"]
 
 
-def list_images(spec: DatasetSpec, root: Path, *, use_ground_truth: bool, max_images: int | None = None) -> Listing:
+def list_images(
+    spec: DatasetSpec,
+    root: Path,
+    *,
+    use_ground_truth: bool,
+    max_images: int | None = None,
+    identifier_column: str | None = None,
+) -> Listing:
     """List the images of one dataset with their classes.
 
     Args:
@@ -31,18 +38,31 @@ def list_images(spec: DatasetSpec, root: Path, *, use_ground_truth: bool, max_im
             a notice says so.
         max_images: Use the first so many distinct names only, at least 1, missing images included. They are the first
             lines of `2_test.txt`, the first rows of a manifest, or in a folder the first by code point.
+        identifier_column: Column of a manifest to read identifiers from. A dataset without it is listed all the same,
+            without identifiers, and a notice says so.
 
     Raises:
         ConfigError: The path is a file of no known kind.
         DatasetError: There is no such dataset, it has no images, or a list or label file is malformed.
     """
+    listing = _list(spec, root, use_ground_truth, max_images, identifier_column)
+    if identifier_column is None or listing.identifiers is not None:
+        return listing
+    notice = f"there is no column {identifier_column!r}, so images are identified by their names"
+    return replace(listing, notices=(*listing.notices, notice))
+
+
+def _list(
+    spec: DatasetSpec, root: Path, use_ground_truth: bool, max_images: int | None, identifier_column: str | None
+) -> Listing:
     if spec.path is None:
         layout = InputLayout(root, spec.name)
         return list_documented(spec, layout, use_ground_truth=use_ground_truth, max_images=max_images)
     if not spec.path.exists():
         raise DatasetError(f"dataset {spec.name!r}: {spec.path} does not exist; give a folder or a manifest: NAME=PATH")
     if not spec.path.is_dir():
-        return _keeping_classes(list_manifest(spec, spec.path, max_images=max_images), "manifest", use_ground_truth)
+        listing = list_manifest(spec, spec.path, max_images=max_images, identifier_column=identifier_column)
+        return _keeping_classes(listing, "manifest", use_ground_truth)
     found = _documented_at(spec.path)
     if found is not None:
         return list_documented(spec, found, use_ground_truth=use_ground_truth, max_images=max_images)
