@@ -210,9 +210,7 @@ class IdentifierConfig:
                 f"--identifier-pattern {self.pattern!r} has {regex.groups} groups; allowed is one, others are (?:...)"
             )
         if regex is not None and regex.fullmatch(""):
-            raise ConfigError(
-                f"--identifier-pattern {self.pattern!r} also finds nothing at all; such as 'Q[0-9]+' works"
-            )
+            raise ConfigError(f"--identifier-pattern {self.pattern!r} also finds empty text; such as 'Q[0-9]+' works")
 
     def regex(self) -> "re.Pattern[str] | None":
         """Return the compiled pattern, if there is one."""
@@ -243,6 +241,7 @@ class RunConfig:
     evaluate_cross_dataset: bool = False
     verify: bool = True
     verification: VerifyConfig = field(default_factory=VerifyConfig)
+    identifiers: IdentifierConfig = field(default_factory=IdentifierConfig)
     workers: int = 0
     engine: str = "local"
 
@@ -252,6 +251,11 @@ class RunConfig:
         self._require_evidence()
         if self.reference is not None:
             _require_choice("--reference", self.reference, tuple(dataset.name for dataset in self.datasets))
+        if self.from_embeddings and self.identifiers.column is not None:
+            raise ConfigError(
+                f"--identifier-column {self.identifiers.column!r} is read from a manifest, and --from-embeddings reads "
+                "none; leave it out, or state where names hold identifiers: --identifier-pattern 'Q[0-9]+'"
+            )
         if self.evaluate_cross_dataset and len(self.datasets) < 2:
             raise ConfigError("--evaluate-cross-dataset needs two datasets or more; name another with --datasets")
         if self.max_images is not None:
@@ -350,6 +354,8 @@ def default_options() -> dict[str, Any]:
         "n_classes": few_shot.n_classes,
         "n_seeds": few_shot.n_seeds,
         "evaluate_cross_dataset": default.evaluate_cross_dataset,
+        "identifier_column": default.identifiers.column,
+        "identifier_pattern": default.identifiers.pattern,
         "no_verify": not default.verify,
         "max_candidates": default.verification.max_candidates,
         "keep": default.verification.keep,
@@ -398,6 +404,7 @@ def config_from_options(given: Mapping[str, Any]) -> RunConfig:
         ),
         verify=not values["no_verify"],
         verification=VerifyConfig(values["max_candidates"], values["keep"], values["reference"]),
+        identifiers=IdentifierConfig(values["identifier_column"], values["identifier_pattern"]),
         few_shot=_few_shot(values) if values["generate_few_shot"] else None,
     )
 

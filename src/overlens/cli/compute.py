@@ -99,6 +99,19 @@ def option(heading: str, name: str, *others: str, **settings: Any) -> Decorator:
 @option(PAIRS, "--hash-type", type=click.Choice(HASH_TYPES), help="Perceptual hash.")
 @option(
     PAIRS,
+    "--identifier-column",
+    metavar="NAME",
+    help="Column of manifests that holds identifiers: report how many of those that two datasets share are found.",
+)
+@option(
+    PAIRS,
+    "--identifier-pattern",
+    metavar="REGEX",
+    help="What identifies an image in that column or in its name, such as 'Q[0-9]+'. Without either, names do that "
+    "cannot be equal by chance.",
+)
+@option(
+    PAIRS,
     "--no-verify",
     is_flag=True,
     help="Do not verify which pairs are copies, and keep no evidence for it.",
