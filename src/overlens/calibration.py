@@ -190,8 +190,16 @@ def calibrate(
         edits: Scores of known edits of images of these datasets by this method, all with the same edits.
         rate: The stated false discovery rate, 0 to below 1.
         progress: Called with the number of pairs compared since the last call.
+
+    Raises:
+        ValueError: Other images were judged than those of the datasets.
     """
     left, right = couple
+    for features in couple:
+        if len(judged.groups_in(features.dataset)) != features.n_kept:
+            raise ValueError(
+                f"the pairs of {features.dataset!r} were judged on other images than its {features.n_kept}"
+            )
     thresholds = COSINES if method == "cosine" else distance_thresholds(left)
     n_pairs = _count_all(method, couple, thresholds, progress)
     names = left.dataset, right.dataset

@@ -107,9 +107,9 @@ def _mirror(pixels: Pixels, _: np.random.Generator) -> Pixels:
 def _shift_hue(pixels: Pixels, _: np.random.Generator) -> Pixels:
     from PIL import Image
 
-    channels = np.array(_as_image(pixels).convert("HSV"))
-    channels[..., 0] += np.uint8(HUE_STEPS)  # runs over, as hues do
-    return np.asarray(Image.fromarray(channels, mode="HSV").convert("RGB"))
+    hue, *others = _as_image(pixels).convert("HSV").split()
+    shifted = Image.fromarray(np.asarray(hue) + np.uint8(HUE_STEPS))  # runs over, as hues do
+    return np.asarray(Image.merge("HSV", (shifted, *others)).convert("RGB"))
 
 
 def _grey(pixels: Pixels, _: np.random.Generator) -> Pixels:

@@ -34,8 +34,10 @@ class Thresholds:
     calibrations: tuple[Calibration, ...] = ()
 
     def of(self, method: str, first: str, second: str) -> float:
-        """Return the threshold for two datasets in either order."""
-        values = self.values[method]
+        """Return the threshold for two datasets in either order; raises ValueError if there is none."""
+        values = self.values.get(method, {})
+        if (first, second) not in values and (second, first) not in values:
+            raise ValueError(f"there is no threshold by {method} for {first!r} and {second!r}")
         return values[(first, second) if (first, second) in values else (second, first)]
 
     def is_automatic(self, method: str) -> bool:
