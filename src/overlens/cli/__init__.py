@@ -16,6 +16,7 @@ from overlens.errors import ConfigError, OverlensError
 
 COMMANDS = {
     "compute": "Find what the datasets share, and write every documented result.",
+    "dedupe": "Say which copies to remove, prove that none is left, and write what remains.",
     "demo": "Run the whole analysis on three small datasets made of real photographs.",
     "models": "List, fetch and verify encoders.",
 }

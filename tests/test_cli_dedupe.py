@@ -1,0 +1,91 @@
+"""`overlens dedupe` as a user meets it."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from overlens.cli import main
+from overlens.testing import encode_picture, make_picture
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> list[str]:
+    """Two folders that share the pictures 2 and 3, one of them with a twin in its own folder."""
+    for name, seeds in {"train": (0, 1, 2, 3, 3), "test": (2, 3, 4)}.items():
+        (tmp_path / name).mkdir()
+        for number, seed in enumerate(seeds):
+            (tmp_path / name / f"{number}.png").write_bytes(encode_picture(make_picture(seed, 200, 150)))
+    named = [word for name in ("train", "test") for word in ("--datasets", f"{name}={tmp_path / name}")]
+    return ["dedupe", *named, "--method", "perceptual", "--output", str(tmp_path / "out")]
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as done:
+        main(arguments)
+    printed = capsys.readouterr()
+    return done.value.code, printed.out, printed.err
+
+
+def test_a_dry_run_says_what_would_go_and_writes_no_list(options: list[str], capsys, tmp_path: Path):
+    status, out, _ = run(capsys, *options, "--reference", "test")
+    assert status == 0
+    rows = [line.split() for line in out.splitlines()]
+    assert ["train", "5", "0", "3", "3", "0", "0", "0", "2"] in rows
+    assert ["test", "3", "0", "0", "0", "0", "0", "0", "3"] in rows
+    assert "train '2.png' is test '0.png' (same bytes, 1.0000)" in out
+    assert "verified copies left: 0" in out and "Dry run" in out
+    assert not (tmp_path / "out/dataset/cross/cleaned").exists()
+
+
+def test_applied_it_writes_and_what_remains_has_nothing_to_remove(options: list[str], capsys, tmp_path: Path):
+    status, out, _ = run(capsys, *options, "--apply", "--keep", "first")
+    assert status == 0
+    cleaned = tmp_path / "out/dataset/cross/cleaned"
+    with (cleaned / "removed.csv").open(newline="", encoding="utf-8") as file:
+        assert len(list(csv.DictReader(file))) == 3
+    shown = [line.partition("--datasets ")[2] for line in out.splitlines() if "--datasets" in line]
+    assert [one.partition("=")[0] for one in shown] == ["train", "test"]
+    named = [word for one in shown for word in ("--datasets", one)]
+    again = ["dedupe", *named, "--method", "perceptual", "--output", str(tmp_path / "again")]
+    status, out, _ = run(capsys, *again)
+    assert status == 0 and "Nothing to remove" in out
+    status, out, _ = run(capsys, *again, "--json")
+    assert json.loads(out)["n_removed"] == 0
+
+
+def test_what_is_left_fails_with_the_list(options: list[str], capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import overlens.dedupe
+
+    def find_nothing_to_remove(groups, edges, rule):
+        return plan_removal(groups, edges, rule if rule.across_only else type(rule)(rule.reference, across_only=True))
+
+    # A planner that overlooks copies within a dataset: the audit must not.
+    plan_removal = overlens.settle.plan_removal
+    monkeypatch.setattr("overlens.settle.plan_removal", find_nothing_to_remove)
+    status, _, err = run(capsys, *options, "--reference", "test", "--apply")
+    assert status == 0, "all of them are in the reference, so they go anyway"
+    (tmp_path / "train/9.png").write_bytes((tmp_path / "train/0.png").read_bytes())
+    status, _, err = run(capsys, *options, "--reference", "test", "--apply")
+    assert status == 1
+    assert "1 verified pairs are left after 5 rounds" in err and "train '0.png' and train '9.png' (same_bytes)" in err
+    cleaned = tmp_path / "out/dataset/cross/cleaned"
+    assert {path.name for path in cleaned.iterdir()} == {"removed.csv", "audit.json"}
+    audit = json.loads((cleaned / "audit.json").read_text(encoding="utf-8"))
+    assert not audit["passed"] and audit["left"] == [["train", "0.png", "train", "9.png", "same_bytes", 1.0]]
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "message"),
+    [
+        (["--reference", "tset"], 2, "--reference 'tset' is not known; allowed: train, test"),
+        (["--keep", "best"], 2, "'best' is not one of"),
+        (["--from-embeddings"], 2, "No such option"),
+    ],
+)
+def test_wrong_requests_are_answered_in_a_line(
+    more: list[str], status: int, message: str, options: list[str], capsys: pytest.CaptureFixture[str]
+):
+    found, out, err = run(capsys, *options, *more)
+    assert (found, out) == (status, "") and message in err
