@@ -113,7 +113,7 @@ def describe(facts: TransformFacts) -> str:
         words.append(f"shows {_percent(facts.left_share)} of the left picture")
     if facts.right_share < 0.98:
         words.append(f"has {_percent(1 - facts.right_share)} that the left picture has not")
-    if facts.perspective >= 0.05:
+    if facts.perspective >= 0.15:
         words.append("seen at an angle")
     return ", ".join(word for word in words if word) or "the same view"
 
