@@ -48,6 +48,21 @@ def test_pairs_are_verified_unless_told_not_to(no_verify: bool):
         ({"cosine_threshold": 1.5}, "--cosine-threshold 1.5 is out of range"),
         ({"cosine_threshold": float("nan")}, "--cosine-threshold nan is out of range"),
         ({"hash_threshold": -1}, "allowed is 0 or more"),
+        ({"cosine_threshold": "automatic"}, "is 'automatic'; it must be a number, or 'auto'"),
+        ({"hash_threshold": "5"}, "is '5'; it must be a whole number, 0 or more, or 'auto'"),
+        ({"cosine_threshold": None}, "--cosine-threshold is None; it must be a number or 'auto'"),
+        (
+            {"cosine_threshold": "auto", "no_verify": True},
+            "--cosine-threshold auto learns from verified pairs, and --no",
+        ),
+        ({"hash_threshold": "auto", "no_verify": True}, "or state a number, such as --hash-threshold 5"),
+        ({"hash_threshold": "auto", "from_embeddings": True}, "--from-embeddings reads no image; state a number"),
+        ({"cosine_threshold": "auto", "false_discovery_rate": 1}, "--false-discovery-rate 1 is out of range"),
+        ({"cosine_threshold": "auto", "false_discovery_rate": "few"}, "--false-discovery-rate 'few' is not a share"),
+        (
+            {"false_discovery_rate": "5%"},
+            "0.05 has no effect on thresholds that are stated; add --cosine-threshold auto",
+        ),
         ({"hash_size": 1}, "--hash-size 1 is too small"),
         ({"hash_type": "xhash"}, "allowed: phash, dhash, whash, ahash"),
         ({"method": "cosin"}, "allowed: cosine, perceptual, both"),
@@ -121,6 +136,26 @@ def test_workers_bound_the_encoder_too():
 
 def test_a_share_may_be_written_as_a_percentage():
     assert config_from_options({"max_failures": "7%"}).max_failures == 0.07
+
+
+@pytest.mark.parametrize(
+    ("options", "automatic"),
+    [
+        ({}, ()),
+        ({"cosine_threshold": "auto"}, ("cosine",)),
+        ({"cosine_threshold": "auto", "hash_threshold": "auto"}, ("cosine", "perceptual")),
+        ({"cosine_threshold": "auto", "method": "perceptual"}, ()),
+        ({"cosine_threshold": "auto", "method": "perceptual", "no_verify": True}, ()),
+    ],
+    ids=["none", "cosine", "both", "not in use", "not in use and not verified"],
+)
+def test_a_threshold_may_be_left_to_calibration(options: dict, automatic: tuple[str, ...]):
+    assert config_from_options(options).pairs.automatic == automatic
+
+
+def test_the_false_discovery_rate_may_be_written_as_a_percentage():
+    options = {"hash_threshold": "auto", "false_discovery_rate": "5%"}
+    assert config_from_options(options).pairs.false_discovery_rate == 0.05
 
 
 def test_none_stands_for_no_projections():

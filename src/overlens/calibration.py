@@ -113,6 +113,7 @@ class Calibration:
     def reason(self) -> str:
         """Why this threshold: one sentence."""
         n, false = self.n_pairs[self.place], self.n_false(self.place)
+        last = ", the loosest of the range" if self.place == len(self.thresholds) - 1 else ""
         share = f"{false:,} of {n:,} pairs are no verified copies"
         if not self.is_kept:
             return f"no threshold keeps a false discovery rate of {self.rate:.3g}: even at the strictest {share}"
@@ -122,10 +123,10 @@ class Calibration:
                 f"thresholds find there are always more others than a false discovery rate of {self.rate:.3g} allows"
             )
         if not n:
-            return "no pair is a verified copy, so the most generous threshold that reports no pair at all"
+            return f"no pair is a verified copy, so the most generous threshold that reports no pair at all{last}"
         few = "" if false or n * self.rate >= 1 else f", too few to show a rate of {self.rate:.3g}"
         bound = f"at most {self.upper_bound(self.place):.1%} with 95 % confidence"
-        return f"the most generous that keeps a false discovery rate of {self.rate:.3g}: {share} ({bound}{few})"
+        return f"the most generous that keeps a false discovery rate of {self.rate:.3g}: {share} ({bound}{few}){last}"
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for `json.dump`, with one entry a threshold under "curve"."""
@@ -167,9 +168,12 @@ class Calibration:
         return f"{self.thresholds[place]:g}", *counts, *shares
 
     def _shown(self) -> list[int]:
+        """Return the places to show: all of a short curve where something changes, every tenth of a long one."""
         n = len(self.thresholds)
-        step = 1 if n <= _MOST_LINES else -(-n // _MOST_LINES) * 2
-        return sorted({*range(0, n, step), self.place, min(self.place + 1, n - 1)})
+        columns = list(zip(self.n_pairs, self.n_verified, self.n_refuted, self.n_found, strict=True))
+        steps = range(0, n, 1 if n <= _MOST_LINES else 10)
+        changing = {place for place in steps if place == 0 or columns[place] != columns[place - steps.step]}
+        return sorted({*changing, self.place, min(self.place + 1, n - 1)})
 
 
 def calibrate(
