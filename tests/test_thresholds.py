@@ -127,6 +127,8 @@ def test_each_couple_gets_the_threshold_that_its_copies_allow(pictures: Path, tm
         "Calibration by cosine",
         "Calibration by perceptual",
     }
+    bits = sorted(found.values["perceptual"].values())
+    assert found.words("perceptual") == f"{bits[0]} to {bits[-1]}"
     assert len(found.calibration_json()["calibrations"]) == 6 and not found.warnings
     assert sum(line.endswith("chosen") for line in found.lines()) == 6
 
@@ -138,7 +140,7 @@ def test_only_what_is_automatic_is_calibrated(pictures: Path, tmp_path: Path):
     judged = Judged(Roster(("first",), (25,)), none, none, np.zeros(0, np.uint8), np.full(25, NO_GROUP, np.int32))
     mixed = automatic(datasets=("first",), cosine_threshold=0.8)
     found = calibrate_thresholds(mixed, [features], ([known], None), judged, progress=Progress())
-    assert found.of("cosine", "first", "first") == 0.8
+    assert found.of("cosine", "first", "first") == 0.8 and found.words("cosine") == "0.8"
     assert [one.method for one in found.calibrations] == ["perceptual"]
     assert found.is_automatic("perceptual") and not found.is_automatic("cosine")
     stated = automatic(datasets=("first",), cosine_threshold=0.8, hash_threshold=3)

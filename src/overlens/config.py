@@ -18,6 +18,7 @@ METHODS = ("cosine", "perceptual")
 PROJECTIONS = ("tsne", "umap")
 BOTH = "both"
 AUTO = "auto"
+MIN_SIMILARITY, MAX_DISTANCE_BITS = 0.9, 5
 PRECISIONS = ("auto", "fp32", "bf16")
 HASH_TYPES = ("phash", "dhash", "whash", "ahash")
 DEFAULT_DATASETS = ("ArtDL", "ICONCLASS", "wikidata")
@@ -102,8 +103,8 @@ class PairConfig:
     """
 
     methods: tuple[str, ...] = METHODS
-    min_similarity: float | None = 0.9
-    max_distance_bits: int | None = 5
+    min_similarity: float | None = MIN_SIMILARITY
+    max_distance_bits: int | None = MAX_DISTANCE_BITS
     false_discovery_rate: float = 0.01
 
     def __post_init__(self) -> None:
@@ -286,7 +287,7 @@ class RunConfig:
                 )
             return
         option = "--cosine-threshold" if "cosine" in self.pairs.automatic else "--hash-threshold"
-        number = f"state a number, such as {option} {0.9 if option == '--cosine-threshold' else 5}"
+        number = f"state a number, such as {option} {MIN_SIMILARITY if 'cosine' in option else MAX_DISTANCE_BITS}"
         if self.from_embeddings:
             raise ConfigError(
                 f"{option} {AUTO} learns from verified pairs and from edits of the images, and --from-embeddings reads "

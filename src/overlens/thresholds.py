@@ -40,6 +40,11 @@ class Thresholds:
             raise ValueError(f"there is no threshold by {method} for {first!r} and {second!r}")
         return values[(first, second) if (first, second) in values else (second, first)]
 
+    def words(self, method: str) -> str:
+        """Return the thresholds of a method in words: "0.9", or "0.58 to 0.81" where couples have their own."""
+        least, most = min(self.values[method].values()), max(self.values[method].values())
+        return f"{least:g}" if least == most else f"{least:g} to {most:g}"
+
     def is_automatic(self, method: str) -> bool:
         """Whether the thresholds of a method were calibrated."""
         return any(calibration.method == method for calibration in self.calibrations)
