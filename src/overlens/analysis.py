@@ -21,7 +21,9 @@ from overlens.frames import make_frame
 from overlens.matching import Matches, PairSet
 from overlens.overlap import VERIFIED_METHOD, Overlap
 from overlens.projections import ProjectionTable
+from overlens.recall import IdentifierRecall
 from overlens.records import Failure, Features, ModelInfo
+from overlens.thresholds import Thresholds
 from overlens.transfer import Transfer
 
 if TYPE_CHECKING:
@@ -92,7 +94,9 @@ class Analysis:
         model: The encoder, resolved; None if none was needed.
         datasets: Features of each dataset by its name.
         matches: Pairs and overlap by method.
+        thresholds: The threshold of each method for every two datasets and within each.
         copies: Judged pairs and groups of copies; None where nothing was verified.
+        recalls: How many of the identifiers that two datasets share were found.
         splits: Few-shot splits, if asked for.
         transfers: Generalization for each ordered pair of datasets, if asked for.
         projections: Where each image lies, for each dataset and all together, by each method.
@@ -105,7 +109,9 @@ class Analysis:
     model: ModelInfo | None
     datasets: Mapping[str, Features]
     matches: Mapping[str, Matches]
+    thresholds: Thresholds
     copies: Copies | None = None
+    recalls: tuple[IdentifierRecall, ...] = ()
     splits: tuple[Split, ...] = ()
     transfers: tuple[Transfer, ...] = ()
     projections: tuple[ProjectionTable, ...] = ()
@@ -162,12 +168,14 @@ class Analysis:
             "datasets": {name: _dataset_numbers(features) for name, features in self.datasets.items()},
             "model": None if self.model is None else asdict(self.model),
             "methods": {method: self._method_numbers(method) for method in self.overlaps()},
+            "recall": [recall.to_json() for recall in self.recalls],
         }
 
     def _method_numbers(self, method: str) -> dict[str, Any]:
         pairs, hashing = self.config.pairs, self.config.hashing
         if method == VERIFIED_METHOD and self.copies is not None:
             return {"reference": self.config.reference, **self.copies.to_json()}
+        couples = {"thresholds": self.thresholds.to_json(method)} if self.thresholds.is_automatic(method) else {}
         if method == "cosine":
             basis: dict[str, Any] = {"min_similarity": pairs.min_similarity}
         else:
@@ -176,7 +184,7 @@ class Analysis:
                 "hash_size": hashing.hash_size,
                 "max_distance_bits": pairs.max_distance_bits,
             }
-        return {**basis, **self.overlap(method).to_json()}
+        return {**basis, **couples, **self.overlap(method).to_json()}
 
 
 def _dataset_numbers(features: Features) -> dict[str, Any]:

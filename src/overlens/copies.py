@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overlens.candidates import CandidateConfig, CandidatePairs, count_candidate_comparisons, find_candidates
-from overlens.config import HASH_TYPES, PairConfig, RunConfig
+from overlens.config import HASH_TYPES, MAX_DISTANCE_BITS, MIN_SIMILARITY, RunConfig
 from overlens.engines import Engine
 from overlens.evidence import Evidence
 from overlens.extract import available_cores
 from overlens.features import KnownImages
 from overlens.group_overlap import VerifiedOverlap, measure_groups
 from overlens.groups import Groups, KeepRule, find_groups
+from overlens.hashes import ORIENTED_SIZE
 from overlens.progress import Progress
 from overlens.records import Features
 from overlens.roster import Roster
@@ -103,7 +104,7 @@ def find_copies(
     with progress.stage("Verification", len(candidates), "pairs") as stage:
         judged = judge_candidates(
             candidates,
-            _is_reported(candidates, config.pairs),
+            _is_reported(candidates, config),
             pictures,
             engine,
             workers=config.workers or available_cores(),
@@ -147,9 +148,13 @@ def _find_candidates(
         )
 
 
-def _is_reported(candidates: CandidatePairs, config: PairConfig) -> NDArray[np.bool_]:
-    """Whether a pair is alike enough for a method of the run to report it, by 64-bit hashes in any orientation."""
-    thresholds = PairConfig()
-    is_alike = candidates.cosine >= thresholds.min_similarity
-    is_near = (candidates.distances <= thresholds.max_distance_bits)[:, HASH_TYPES.index("phash")]
-    return np.asarray(is_alike | is_near)
+def _is_reported(candidates: CandidatePairs, config: RunConfig) -> NDArray[np.bool_]:
+    """Whether a pair is as alike as the run's thresholds ask, by 64-bit hashes in any orientation.
+
+    Where a threshold is left to calibration, or the run's hash is of another length, the default stands in.
+    """
+    stated, is_short = config.pairs, config.hashing.hash_size == ORIENTED_SIZE
+    cosine = MIN_SIMILARITY if stated.min_similarity is None else stated.min_similarity
+    bits = stated.max_distance_bits if is_short and stated.max_distance_bits is not None else MAX_DISTANCE_BITS
+    near = candidates.distances[:, HASH_TYPES.index(config.hashing.hash_type)] <= bits
+    return np.asarray((candidates.cosine >= np.float32(cosine)) | near)

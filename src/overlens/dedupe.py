@@ -28,8 +28,8 @@ from overlens.errors import ConfigError
 from overlens.features import KnownImages
 from overlens.layout import CrossLayout
 from overlens.notices import tell
-from overlens.pipeline import _export, _extract, _forget_unnamed
 from overlens.planning import plan_images
+from overlens.prepared import prepared_images
 from overlens.progress import Progress
 from overlens.records import Features
 from overlens.removal import REMOVAL_COLUMNS, RemovalRule, name_of, removal_rows
@@ -161,15 +161,11 @@ def dedupe(
     progress = progress or Progress()
     plan = plan_images(config, encoder)
     with sole_writer(CrossLayout(config.output_root).mark):
-        try:
-            engine = make_engine(config.engine)
-            known = _extract(config, plan, engine, progress)
-            features = _export(config, plan, known).features
-            find = make_search(config, features, known, engine, progress)
-            rule = RemovalRule(config.reference, across_only)
+        engine = make_engine(config.engine)
+        rule = RemovalRule(config.reference, across_only)
+        with prepared_images(config, plan, engine, progress) as (known, material):
+            find = make_search(config, material.features, known, engine, progress)
             settled = settle(find, config.verification.keep, rule)
-        finally:
-            _forget_unnamed(config, plan)
         n_failed = {images.listing.dataset: images.listing.n_attempted - len(images.rows) for images in known}
         result = Deduped(config, rule, settled, n_failed, notices=plan.notices)
         result = replace(result, notices=(*result.notices, *_notices(result)))

@@ -19,7 +19,7 @@ from overlens.features import KnownImages
 from overlens.layout import AnalysisLayout, CrossLayout
 from overlens.matching import PairSet
 from overlens.notices import tell
-from overlens.overlap_pictures import describe_criterion
+from overlens.overlap_pictures import describe_threshold
 from overlens.principal import principal_start
 from overlens.progress import Progress, Stage
 from overlens.projections import (
@@ -106,6 +106,7 @@ def draw_galleries(analysis: Analysis, known: Sequence[KnownImages], progress: P
 def _draw_gallery(analysis: Analysis, pair_set: PairSet, shelves: Mapping[str, _Shelf]) -> None:
     left, right = shelves[pair_set.first], shelves[pair_set.second]
     examples = pair_set.examples
+    threshold = analysis.thresholds.of(pair_set.method, pair_set.first, pair_set.second)
     cards = [
         _card(left, right, int(i), int(j), _score_text(pair_set.method, score))
         for i, j, score in zip(examples.left, examples.right, examples.scores, strict=True)
@@ -114,7 +115,7 @@ def _draw_gallery(analysis: Analysis, pair_set: PairSet, shelves: Mapping[str, _
         cards,
         datasets=(pair_set.first, pair_set.second),
         n_pairs=pair_set.n_pairs,
-        criterion=describe_criterion(analysis, pair_set.method),
+        criterion=describe_threshold(analysis, pair_set.method, f"{threshold:g}"),
         encoder=describe_encoder(analysis.model) if pair_set.method == "cosine" else "",
     )
     if pair_set.is_within:

@@ -66,6 +66,7 @@ def export_features(
         embeddings,
         hashes,
         known.failures,
+        known.identifiers,
     )
 
 

@@ -103,6 +103,12 @@ class KnownImages:
         """Class ids of the kept images."""
         return tuple(self.listing.labels[row] for row in self.rows)
 
+    @property
+    def identifiers(self) -> tuple[str | None, ...] | None:
+        """Value of the stated identifier column of the kept images, or None where there is no such column."""
+        column = self.listing.identifiers
+        return None if column is None else tuple(column[row] for row in self.rows)
+
     def hash_rows(self) -> NDArray[np.uint8] | None:
         """`(k, b)` packed hashes of the kept images, or None if none were asked for."""
         return None if self.stores.hashes is None else np.concatenate(list(self.stores.hashes.gather(self.stamps)))

@@ -154,6 +154,16 @@ class CrossLayout:
         return self.folder / "groups.parquet"
 
     @property
+    def calibration(self) -> Path:
+        """How automatic thresholds were chosen."""
+        return self.folder / "calibration.json"
+
+    @property
+    def missed_identifiers(self) -> Path:
+        """Identifiers that two datasets share and nothing found."""
+        return self.folder / "missed_identifiers.csv"
+
+    @property
     def mark(self) -> Path:
         """File that every run leaves and holds while it writes."""
         return self.folder / RUN_MARK

@@ -18,16 +18,22 @@ from overlens.search.tiles import count_comparisons
 from overlens.verdicts import VERIFIED
 
 MAX_VENN_SETS = 3
+_OWN_THRESHOLDS = "Every two datasets have a threshold of their own; the most generous is marked."
 
 
 def describe_criterion(analysis: Analysis, method: str) -> str:
     """Say in words when two images match by `method`."""
-    pairs, hashing = analysis.config.pairs, analysis.config.hashing
     if method == VERIFIED_METHOD:
         return "if they are in one group of verified copies"
+    return describe_threshold(analysis, method, analysis.thresholds.words(method))
+
+
+def describe_threshold(analysis: Analysis, method: str, threshold: str) -> str:
+    """Say in words when two images match at a threshold of `method`."""
     if method == "cosine":
-        return f"at cosine similarity ≥ {pairs.min_similarity:g}"
-    return f"at {hashing.hash_type} of {hashing.n_bits} bits, Hamming distance ≤ {pairs.max_distance_bits}"
+        return f"at cosine similarity ≥ {threshold}"
+    hashing = analysis.config.hashing
+    return f"at {hashing.hash_type} of {hashing.n_bits} bits, Hamming distance ≤ {threshold}"
 
 
 def draw_overlaps(analysis: Analysis) -> None:
@@ -65,15 +71,16 @@ def draw_threshold_curves(analysis: Analysis, progress: Progress) -> None:
 
 
 def _curves(analysis: Analysis, method: str, advance: Callable[[int], None]) -> CurveView:
-    datasets, pairs, hashing = analysis.datasets.items(), analysis.config.pairs, analysis.config.hashing
+    datasets, hashing = analysis.datasets.items(), analysis.config.hashing
+    limit = analysis.thresholds.most_generous(method)
+    notes = (_OWN_THRESHOLDS,) if analysis.thresholds.is_automatic(method) else ()
     if method == "cosine":
         rows = {name: features.require_embeddings() for name, features in datasets}
-        curves = cosine_curves(rows, min_similarity=pairs.min_similarity, progress=advance)
-        return CurveView(curves, pairs.min_similarity, "cosine similarity", describe_encoder(analysis.model))
-    limit = pairs.max_distance_bits
+        curves = cosine_curves(rows, min_similarity=limit, progress=advance)
+        return CurveView(curves, limit, "cosine similarity", describe_encoder(analysis.model), notes)
     hashes = {name: features.require_hashes() for name, features in datasets}
-    found = distance_curves(hashes, n_bits=hashing.n_bits, max_distance_bits=limit, progress=advance)
-    return CurveView(found, limit, f"Hamming distance of {hashing.hash_type}")
+    found = distance_curves(hashes, n_bits=hashing.n_bits, max_distance_bits=int(limit), progress=advance)
+    return CurveView(found, int(limit), f"Hamming distance of {hashing.hash_type}", notes=notes)
 
 
 def _text(analysis: Analysis, method: str) -> OverlapText:

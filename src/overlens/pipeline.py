@@ -6,28 +6,34 @@ encoder is found and started, and labels are looked for where splits need them.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import permutations
+from functools import partial
+from itertools import chain, permutations
 
 from overlens.analysis import Analysis
-from overlens.atomic import sole_writer, write_json
+from overlens.atomic import sole_writer, write_json, write_text
 from overlens.config import RunConfig
 from overlens.copies import Copies, find_copies
+from overlens.decode import image_extensions
 from overlens.drawing import draw_galleries, draw_projections, draw_transfers
-from overlens.encoders.base import Encoder
+from overlens.encoders.base import Encoder, LoadedEncoder
 from overlens.engines import Engine, make_engine
-from overlens.export import export_features, export_splits, export_transfer, write_failures
-from overlens.extract import Extractor
-from overlens.features import KnownImages, Stores, compute_features
+from overlens.export import export_splits, export_transfer, write_failures
+from overlens.features import KnownImages
 from overlens.fewshot import Split, draw_splits
+from overlens.identifiers import read_identifiers
+from overlens.judged import Judged
 from overlens.layout import AnalysisLayout, CrossLayout
 from overlens.leftovers import find_files, tell_leftovers
 from overlens.matching import match_datasets
 from overlens.notices import tell
 from overlens.overlap_pictures import draw_overlaps, draw_threshold_curves
 from overlens.pair_tables import write_groups, write_pairs
-from overlens.planning import ImagePlan, Material, check_failures, plan_images, plan_published
+from overlens.planning import Material, check_failures, plan_images, plan_published
+from overlens.prepared import prepared_images
 from overlens.progress import Progress
+from overlens.recall import IdentifierRecall, Verified, measure_recalls, missed_csv
 from overlens.records import Features
+from overlens.thresholds import Thresholds, calibrate_thresholds, given_thresholds
 from overlens.transfer import Transfer, measure_transfer
 
 
@@ -54,40 +60,16 @@ def run(config: RunConfig, progress: Progress | None = None, encoder: Encoder | 
             for features in plan.features:
                 write_failures(AnalysisLayout(config.output_root, features.dataset).failures, features.failures)
                 check_failures(config, features.dataset, features.failures, features.n_attempted)
-            analysis = _analyse(replace(config, hashing=plan.hashing), plan, (), progress)
+            config = replace(config, hashing=plan.hashing)
+            thresholds = _choose_thresholds(config, plan, ((), None), None, progress)
+            analysis = _finish(_match(config, plan, thresholds, None, progress), plan, (), progress)
         else:
-            try:
-                known = _extract(config, plan, engine, progress)
-                material = _export(config, plan, known)
+            with prepared_images(config, plan, engine, progress) as (known, material):
                 copies = _find_copies(config, material, known, engine, progress)
-            finally:
-                _forget_unnamed(config, plan)
-            analysis = _analyse(config, material, known, progress, copies)
+                thresholds = _choose_thresholds(config, material, (known, plan.encoder), copies, progress)
+                found = _match(config, material, thresholds, copies, progress)
+                analysis = _finish(found, material, known, progress)
         return replace(analysis, notices=(*analysis.notices, *tell_leftovers(config, earlier)))
-
-
-def _extract(config: RunConfig, plan: ImagePlan, engine: Engine, progress: Progress) -> tuple[KnownImages, ...]:
-    hashing = config.hashing if config.needs_hashes else None
-    known = []
-    with Extractor(hashing, plan.encoder, config.workers) as extractor:
-        for listing in plan.listings:
-            layout = AnalysisLayout(config.output_root, listing.dataset)
-            stores = Stores.open(layout.store, hashing, plan.encoder, evidence=config.verifies)
-            with progress.stage(f"Features of {listing.dataset}", len(listing.keys)) as stage:
-                found = compute_features(listing, stores, extractor, engine, stage)
-            write_failures(layout.failures, found.failures)
-            check_failures(config, listing.dataset, found.failures, listing.n_attempted)
-            known.append(found)
-    return tuple(known)
-
-
-def _export(config: RunConfig, plan: ImagePlan, known: Sequence[KnownImages]) -> Material:
-    model = plan.encoder.info if plan.encoder else None
-    features = tuple(
-        export_features(images, AnalysisLayout(config.output_root, images.listing.dataset), model, config.hashing)
-        for images in known
-    )
-    return Material(features, model, config.hashing, plan.notices)
 
 
 def _find_copies(
@@ -102,44 +84,78 @@ def _find_copies(
     return copies
 
 
-def _forget_unnamed(config: RunConfig, plan: ImagePlan) -> None:
-    """Delete stored embeddings that no later run can use, as nothing names the encoder that made them."""
-    if plan.encoder is None or not plan.encoder.token:
-        return
-    for listing in plan.listings:
-        store = Stores.open(AnalysisLayout(config.output_root, listing.dataset).store, None, plan.encoder).embeddings
-        if store is not None:
-            store.remove()
-
-
-def _analyse(
+def _choose_thresholds(
     config: RunConfig,
     material: Material,
-    known: Sequence[KnownImages],
+    sources: tuple[Sequence[KnownImages], LoadedEncoder | None],
+    copies: Copies | None,
     progress: Progress,
-    copies: Copies | None = None,
+) -> Thresholds:
+    """Return the thresholds of the run, and write how the automatic ones were chosen."""
+    if copies is None:
+        return given_thresholds(config.pairs, [features.dataset for features in material.features])
+    pairs = copies.judged.candidates
+    judged = Judged(copies.roster, pairs.left, pairs.right, copies.judged.verdicts, copies.groups.group_of)
+    thresholds = calibrate_thresholds(config, material.features, sources, judged, progress=progress)
+    if thresholds.calibrations:
+        write_json(CrossLayout(config.output_root).calibration, thresholds.calibration_json())
+    return thresholds
+
+
+def _match(
+    config: RunConfig, material: Material, thresholds: Thresholds, copies: Copies | None, progress: Progress
 ) -> Analysis:
-    """Compute and write every number first, then draw: a picture that fails costs no number."""
+    """Find the pairs of the documented methods, and write every number of the overlap."""
+    layout = CrossLayout(config.output_root)
     matches = {
-        method: match_datasets(method, material.features, config.pairs, config.output_root, progress)
+        method: match_datasets(
+            method, material.features, config.pairs, config.output_root, progress, thresholds=thresholds
+        )
         for method in config.pairs.methods
     }
     datasets = {features.dataset: features for features in material.features}
-    analysis = Analysis(config, material.model, datasets, matches, copies)
-    write_json(CrossLayout(config.output_root).overlap, analysis.to_json())
-    splits, split_notices = _draw_splits(config, material.features, progress)
-    transfers, transfer_notices = _measure_transfers(config, material.features, progress)
+    recalls = _measure_recalls(config, material.features, thresholds, copies)
+    if recalls:
+        keys = {name: features.keys for name, features in datasets.items()}
+        write_text(layout.missed_identifiers, missed_csv(recalls, keys))
+    analysis = Analysis(config, material.model, datasets, matches, thresholds, copies, recalls)
+    write_json(layout.overlap, analysis.to_json())
+    return analysis
+
+
+def _measure_recalls(
+    config: RunConfig, datasets: Sequence[Features], thresholds: Thresholds, copies: Copies | None
+) -> tuple[IdentifierRecall, ...]:
+    identifiers = [
+        read_identifiers(
+            features.dataset,
+            features.keys,
+            column=features.identifiers,
+            config=config.identifiers,
+            extensions=image_extensions(),
+        )
+        for features in datasets
+    ]
+    verified = None if copies is None else Verified(copies.judged.edges, copies.groups)
+    return measure_recalls(identifiers, datasets, partial(thresholds.applied, config.pairs), verified)
+
+
+def _finish(analysis: Analysis, material: Material, known: Sequence[KnownImages], progress: Progress) -> Analysis:
+    """Draw splits and pictures, after every number is written: a picture that fails costs no number."""
+    splits, split_notices = _draw_splits(analysis.config, material.features, progress)
+    transfers, transfer_notices = _measure_transfers(analysis.config, material.features, progress)
     draw_overlaps(analysis)
     draw_threshold_curves(analysis, progress)
     draw_transfers(analysis, transfers)
     gallery_notices = draw_galleries(analysis, known, progress)
     projections, projection_notices = draw_projections(analysis, progress)
+    told = material.notices, analysis.thresholds.warnings, split_notices, transfer_notices, gallery_notices
     return replace(
         analysis,
         splits=splits,
         transfers=transfers,
         projections=tuple(projections),
-        notices=(*material.notices, *split_notices, *transfer_notices, *gallery_notices, *projection_notices),
+        notices=(*chain.from_iterable(told), *projection_notices),
         seconds=dict(progress.seconds),
         read={images.listing.dataset: images.n_read for images in known},
     )

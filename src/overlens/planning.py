@@ -47,9 +47,16 @@ def plan_images(config: RunConfig, encoder: Encoder | None = None) -> ImagePlan:
     if config.needs_hashes:
         check_hash_size(config.hashing.hash_type, config.hashing.hash_size)
     listings = [
-        list_images(spec, config.root, use_ground_truth=config.use_ground_truth, max_images=config.max_images)
+        list_images(
+            spec,
+            config.root,
+            use_ground_truth=config.use_ground_truth,
+            max_images=config.max_images,
+            identifier_column=config.identifiers.column,
+        )
         for spec in config.datasets
     ]
+    _require_identifiers(config, listings)
     if config.few_shot or config.evaluate_cross_dataset:
         _require_labels({listing.dataset: listing.labels for listing in listings})
     notices = [sentence for listing in listings for sentence in tell(listing.dataset, listing.notices)]
@@ -138,6 +145,15 @@ def _tell_same_files(listings: Sequence[Listing]) -> list[str]:
         if (n_same := len(files[first] & files[second]))
         for line in tell(f"{first} and {second}", [f"{n_same} files belong to both, so they overlap by themselves"])
     ]
+
+
+def _require_identifiers(config: RunConfig, listings: Sequence[Listing]) -> None:
+    column = config.identifiers.column
+    if column is not None and all(listing.identifiers is None for listing in listings):
+        raise ConfigError(
+            f"--identifier-column {column!r} is in none of the datasets; only a manifest (NAME=FILE.csv) has columns, "
+            "so name one of its columns, or leave it out to compare names"
+        )
 
 
 def _require_labels(datasets: Mapping[str, Sequence[str | None]]) -> None:

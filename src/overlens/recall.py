@@ -16,7 +16,7 @@ import csv
 import io
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -187,7 +187,7 @@ class _Scores:
 def measure_recalls(
     identifiers: Sequence[Identifiers],
     features: Sequence[Features],
-    pairs: PairConfig,
+    pairs: Callable[[str, str], PairConfig],
     verified: Verified | None = None,
 ) -> tuple[IdentifierRecall, ...]:
     """Return the recall of every two datasets that share an identifier, or a name that was not taken for one.
@@ -195,14 +195,15 @@ def measure_recalls(
     Args:
         identifiers: Identifiers of the kept images of each dataset, in the order of the run.
         features: Features of the same datasets.
-        pairs: The methods, with their thresholds; one whose threshold is None is left out.
+        pairs: Tells the methods and their thresholds for two datasets; a method without a threshold is left out.
         verified: What verification found, if it ran.
     """
     recalls = []
     for first, second in combinations(range(len(features)), 2):
         shared = share_identifiers(identifiers[first], identifiers[second])
         if len(shared) or shared.n_refused:
-            recalls.append(measure_recall(shared, (features[first], features[second]), pairs, verified))
+            both = features[first], features[second]
+            recalls.append(measure_recall(shared, both, pairs(both[0].dataset, both[1].dataset), verified))
     return tuple(recalls)
 
 

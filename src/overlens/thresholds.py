@@ -4,7 +4,7 @@ Shapes: none; plain numbers.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement
 from typing import Any
 
@@ -39,6 +39,19 @@ class Thresholds:
         if (first, second) not in values and (second, first) not in values:
             raise ValueError(f"there is no threshold by {method} for {first!r} and {second!r}")
         return values[(first, second) if (first, second) in values else (second, first)]
+
+    def applied(self, config: PairConfig, first: str, second: str) -> PairConfig:
+        """Return `config` with the thresholds that hold for two datasets."""
+        stated = {"cosine": config.min_similarity, "perceptual": config.max_distance_bits}
+        cosine, bits = (
+            self.of(method, first, second) if method in self.values else stated[method] for method in stated
+        )
+        return replace(config, min_similarity=cosine, max_distance_bits=None if bits is None else int(bits))
+
+    def most_generous(self, method: str) -> float:
+        """Return the threshold of a method that lets most pairs pass, over all couples."""
+        values = self.values[method].values()
+        return min(values) if method == "cosine" else max(values)
 
     def words(self, method: str) -> str:
         """Return the thresholds of a method in words: "0.9", or "0.58 to 0.81" where couples have their own."""

@@ -83,6 +83,8 @@ def print_summary(analysis: "Analysis") -> None:
     if analysis.copies is not None:
         console.print(_verdict_table(analysis, analysis.copies))
         print_lines(_verification_lines(analysis.copies))
+    print_lines(_recall_lines(analysis))
+    print_lines(analysis.thresholds.lines())
     if analysis.transfers:
         console.print(_transfer_table(analysis))
     if analysis.splits:
@@ -181,6 +183,20 @@ def _verification_lines(copies: "Copies") -> list[str]:
     return lines
 
 
+def _recall_lines(analysis: "Analysis") -> list[str]:
+    """Say what share of the identifiers that two datasets share was found, by each method."""
+    lines = []
+    for recall in analysis.recalls:
+        if not recall.n_shared:
+            continue
+        where = f"{recall.dataset_a} and {recall.dataset_b} share {recall.n_shared:,} identifiers ({recall.source})"
+        found = (f"{one.method} finds {one.n_found:,} ({one.share_found:.0%})" for one in recall.methods)
+        lines.append(f"{where}: {', '.join(found)}.")
+    if any(recall.missed for recall in analysis.recalls):
+        lines.append(f"Those that were not found: {CrossLayout(analysis.output).missed_identifiers}")
+    return lines
+
+
 def _transfer_table(analysis: "Analysis") -> "Table":
     columns = "common classes", "images", "centroid similarity", "with other classes", "accuracy"
     table = new_table("Generalization, mean over the common classes", "", *columns)
@@ -198,8 +214,8 @@ def _criterion(analysis: "Analysis", method: str) -> str:
     if method == "verified":
         return "verified copies"
     if method == "cosine":
-        return f"cosine ≥ {config.pairs.min_similarity:g}"
-    return f"{config.hashing.hash_type} ≤ {config.pairs.max_distance_bits} of {config.hashing.n_bits} bits"
+        return f"cosine ≥ {analysis.thresholds.words(method)}"
+    return f"{config.hashing.hash_type} ≤ {analysis.thresholds.words(method)} of {config.hashing.n_bits} bits"
 
 
 def _model_line(analysis: "Analysis") -> str:
