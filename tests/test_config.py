@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from overlens.config import DatasetSpec, FewShotConfig, RunConfig, config_from_options, default_options
+from overlens.config import DatasetSpec, FewShotConfig, RunConfig
 from overlens.errors import ConfigError
+from overlens.run_options import config_from_options, default_options
 
 
 def test_defaults_are_the_documented_ones():

@@ -16,9 +16,10 @@ import pytest
 import overlens.errors
 from overlens.analysis import Analysis
 from overlens.cli import overlens as command_line
-from overlens.config import FewShotConfig, config_from_options
+from overlens.config import FewShotConfig
 from overlens.layout import AnalysisLayout, CrossLayout
 from overlens.records import ModelInfo
+from overlens.run_options import config_from_options
 from overlens.testing import FakeEncoder, write_pictures
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from overlens.config import DatasetSpec, IdentifierConfig, config_from_options
+from overlens.config import DatasetSpec, IdentifierConfig
 from overlens.decode import image_extensions
 from overlens.errors import ConfigError, DatasetError
 from overlens.identifiers import (
@@ -19,6 +19,7 @@ from overlens.identifiers import (
     read_identifiers,
     share_identifiers,
 )
+from overlens.run_options import config_from_options
 from overlens.sources import list_images
 
 PLAIN = IdentifierConfig()

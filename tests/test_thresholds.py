@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from overlens.cli.compute import compute
-from overlens.config import DatasetSpec, EncoderConfig, HashConfig, RunConfig, config_from_options
+from overlens.config import DatasetSpec, EncoderConfig, HashConfig, RunConfig
 from overlens.decode import decode_rgb
 from overlens.edit_scores import EditProbe, measure_edits, sample_rows
 from overlens.edits import EDITS, edit_image
@@ -23,6 +23,7 @@ from overlens.judged import Judged
 from overlens.progress import Progress
 from overlens.records import Features
 from overlens.roster import Roster
+from overlens.run_options import config_from_options
 from overlens.sources import list_images
 from overlens.testing import FakeEncoder, encode_picture, write_pictures
 from overlens.thresholds import Thresholds, calibrate_thresholds, given_thresholds

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from overlens.analysis import Analysis, Workspace
-from overlens.config import PATH_OPTIONS, DatasetSpec, config_from_options
+from overlens.config import PATH_OPTIONS, DatasetSpec
 from overlens.encoders import Encoder
 from overlens.errors import ConfigError
 from overlens.pipeline import run
 from overlens.progress import Progress
+from overlens.run_options import config_from_options
 
 
 def analyze(

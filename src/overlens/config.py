@@ -6,12 +6,10 @@ command line, `overlens.analyze`, a test) meets the same checks and the same wor
 
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from numbers import Integral, Real
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from overlens.checks import name_problem, require_at_least, require_choice, require_distinct_names, require_number
 from overlens.errors import ConfigError
 
 METHODS = ("cosine", "perceptual")
@@ -35,7 +33,7 @@ class DatasetSpec:
     path: Path | None = None
 
     def __post_init__(self) -> None:
-        problem = _name_problem(self.name)
+        problem = name_problem(self.name)
         if problem:
             raise ConfigError(
                 f"dataset name {self.name!r} {problem}; it becomes part of file names. Rename it: NAME=PATH"
@@ -69,8 +67,8 @@ class EncoderConfig:
     n_threads: int = 0
 
     def __post_init__(self) -> None:
-        _require_choice("--precision", self.precision, PRECISIONS)
-        _require_at_least("--batch-size", self.batch_size, 1)
+        require_choice("--precision", self.precision, PRECISIONS)
+        require_at_least("--batch-size", self.batch_size, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +79,8 @@ class HashConfig:
     hash_size: int = 8
 
     def __post_init__(self) -> None:
-        _require_choice("--hash-type", self.hash_type, HASH_TYPES)
-        _require_at_least("--hash-size", self.hash_size, 2)
+        require_choice("--hash-type", self.hash_type, HASH_TYPES)
+        require_at_least("--hash-size", self.hash_size, 2)
 
     @property
     def n_bits(self) -> int:
@@ -109,15 +107,15 @@ class PairConfig:
 
     def __post_init__(self) -> None:
         if self.min_similarity is not None:
-            _require_number("--cosine-threshold", self.min_similarity, or_else=AUTO)
+            require_number("--cosine-threshold", self.min_similarity, or_else=AUTO)
             if not -1.0 <= self.min_similarity <= 1.0:
                 raise ConfigError(
                     f"--cosine-threshold {self.min_similarity:g} is out of range; allowed is -1 to 1, such as 0.9, "
                     f"or {AUTO}"
                 )
         if self.max_distance_bits is not None:
-            _require_at_least("--hash-threshold", self.max_distance_bits, 0, or_else=AUTO)
-        _require_number("--false-discovery-rate", self.false_discovery_rate)
+            require_at_least("--hash-threshold", self.max_distance_bits, 0, or_else=AUTO)
+        require_number("--false-discovery-rate", self.false_discovery_rate)
         if not 0.0 <= self.false_discovery_rate < 1.0:
             raise ConfigError(
                 f"--false-discovery-rate {self.false_discovery_rate:g} is out of range; allowed is 0 to below 1, "
@@ -141,11 +139,11 @@ class ProjectionConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _require_number("--tsne-perplexity", self.perplexity)
+        require_number("--tsne-perplexity", self.perplexity)
         if not 1.0 <= self.perplexity < math.inf:
             raise ConfigError(f"--tsne-perplexity {self.perplexity:g} cannot work; allowed is 1 or more, such as 30")
-        _require_at_least("--umap-neighbors", self.n_neighbors, 2)
-        _require_at_least("--seed", self.seed, 0)
+        require_at_least("--umap-neighbors", self.n_neighbors, 2)
+        require_at_least("--seed", self.seed, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +158,9 @@ class FewShotConfig:
 
     def __post_init__(self) -> None:
         for k in self.k_shots:
-            _require_at_least("--k-shots", k, 1)
-        _require_at_least("--n-classes", self.n_classes, 1)
-        _require_at_least("--n-seeds", self.n_seeds, 1)
+            require_at_least("--k-shots", k, 1)
+        require_at_least("--n-classes", self.n_classes, 1)
+        require_at_least("--n-seeds", self.n_seeds, 1)
 
     @property
     def seeds(self) -> range:
@@ -185,8 +183,8 @@ class VerifyConfig:
     reference: str | None = None
 
     def __post_init__(self) -> None:
-        _require_at_least("--max-candidates", self.max_candidates, 1)
-        _require_choice("--keep", self.keep, KEEP_RULES)
+        require_at_least("--max-candidates", self.max_candidates, 1)
+        require_choice("--keep", self.keep, KEEP_RULES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,11 +245,11 @@ class RunConfig:
     engine: str = "local"
 
     def __post_init__(self) -> None:
-        _require_distinct_names([dataset.name for dataset in self.datasets])
+        require_distinct_names([dataset.name for dataset in self.datasets])
         self._require_some_difference()
         self._require_evidence()
         if self.reference is not None:
-            _require_choice("--reference", self.reference, tuple(dataset.name for dataset in self.datasets))
+            require_choice("--reference", self.reference, tuple(dataset.name for dataset in self.datasets))
         if self.from_embeddings and self.identifiers.column is not None:
             raise ConfigError(
                 f"--identifier-column {self.identifiers.column!r} is read from a manifest, and --from-embeddings reads "
@@ -260,14 +258,14 @@ class RunConfig:
         if self.evaluate_cross_dataset and len(self.datasets) < 2:
             raise ConfigError("--evaluate-cross-dataset needs two datasets or more; name another with --datasets")
         if self.max_images is not None:
-            _require_at_least("--max-images", self.max_images, 1)
-        _require_number("--max-failures", self.max_failures)
+            require_at_least("--max-images", self.max_images, 1)
+        require_number("--max-failures", self.max_failures)
         if not 0.0 <= self.max_failures <= 1.0:
             meant = f"; write {self.max_failures:g}% for a percentage" if 1 < self.max_failures <= 100 else ""
             raise ConfigError(
                 f"--max-failures {self.max_failures:g} is out of range; allowed is 0 to 1 or 0% to 100%{meant}"
             )
-        _require_at_least("--workers", self.workers, 0)
+        require_at_least("--workers", self.workers, 0)
 
     def _require_some_difference(self) -> None:
         most = self.pairs.max_distance_bits
@@ -324,178 +322,3 @@ class RunConfig:
     def output_root(self) -> Path:
         """Where the results go: `output` if given, else `root`."""
         return self.root if self.output is None else self.output
-
-
-def default_options() -> dict[str, Any]:
-    """Every option of the documented command, under its name with underscores, with its default."""
-    default, few_shot = RunConfig(), FewShotConfig()
-    return {
-        "datasets": DEFAULT_DATASETS,
-        "root": default.root,
-        "output": default.output,
-        "max_images": default.max_images,
-        "max_failures": default.max_failures,
-        "use_ground_truth": default.use_ground_truth,
-        "from_embeddings": default.from_embeddings,
-        "method": BOTH,
-        "cosine_threshold": default.pairs.min_similarity,
-        "hash_threshold": default.pairs.max_distance_bits,
-        "false_discovery_rate": default.pairs.false_discovery_rate,
-        "hash_size": default.hashing.hash_size,
-        "hash_type": default.hashing.hash_type,
-        "clip_model": default.encoder.model,
-        "weights": default.encoder.weights,
-        "precision": default.encoder.precision,
-        "batch_size": default.encoder.batch_size,
-        "projections": BOTH,
-        "tsne_perplexity": default.projections.perplexity,
-        "umap_neighbors": default.projections.n_neighbors,
-        "generate_few_shot": default.few_shot is not None,
-        "k_shots": few_shot.k_shots,
-        "n_classes": few_shot.n_classes,
-        "n_seeds": few_shot.n_seeds,
-        "evaluate_cross_dataset": default.evaluate_cross_dataset,
-        "identifier_column": default.identifiers.column,
-        "identifier_pattern": default.identifiers.pattern,
-        "no_verify": not default.verify,
-        "max_candidates": default.verification.max_candidates,
-        "keep": default.verification.keep,
-        "reference": default.verification.reference,
-        "seed": default.projections.seed,
-        "workers": default.workers,
-        "engine": default.engine,
-    }
-
-
-def config_from_options(given: Mapping[str, Any]) -> RunConfig:
-    """Build the configuration of a run from options under their names with underscores.
-
-    Raises:
-        ConfigError: An option is not known, or its value cannot work.
-    """
-    defaults = default_options()
-    for name in given.keys() - defaults.keys():
-        raise ConfigError(f"unknown option {name!r}; known: {', '.join(defaults)}")
-    values = {**defaults, **given}
-    for name in ("max_failures", "false_discovery_rate"):
-        values[name] = parse_share(values[name], f"--{name.replace('_', '-')}")
-    # NumPy's numbers pass for numbers everywhere but in JSON.
-    values = {name: value.item() if hasattr(value, "item") else value for name, value in values.items()}
-    if values["projections"] is None:
-        values["projections"] = "none"
-    records = {"datasets", "projections"}
-    return RunConfig(
-        **{field.name: values[field.name] for field in fields(RunConfig) if field.name in values.keys() - records},
-        datasets=tuple(map(_as_spec, values["datasets"])),
-        encoder=EncoderConfig(
-            values["clip_model"], values["weights"], values["precision"], values["batch_size"], values["workers"]
-        ),
-        hashing=HashConfig(values["hash_type"], values["hash_size"]),
-        pairs=PairConfig(
-            _chosen("--method", values["method"], METHODS),
-            _stated("--cosine-threshold", values["cosine_threshold"]),
-            _stated("--hash-threshold", values["hash_threshold"]),
-            values["false_discovery_rate"],
-        ),
-        projections=ProjectionConfig(
-            _chosen("--projections", values["projections"], PROJECTIONS, none=()),
-            values["tsne_perplexity"],
-            values["umap_neighbors"],
-            values["seed"],
-        ),
-        verify=not values["no_verify"],
-        verification=VerifyConfig(values["max_candidates"], values["keep"], values["reference"]),
-        identifiers=IdentifierConfig(values["identifier_column"], values["identifier_pattern"]),
-        few_shot=_few_shot(values) if values["generate_few_shot"] else None,
-    )
-
-
-def parse_share(value: object, option: str = "--max-failures") -> object:
-    """Read a share written as `5%` or `0.05` as a number; anything else is returned for the checks to refuse."""
-    if not isinstance(value, str):
-        return value
-    text = value.strip()
-    try:
-        return float(text[:-1]) / 100 if text.endswith("%") else float(text)
-    except ValueError:
-        raise ConfigError(f"{option} {value!r} is not a share; write it as 5% or 0.05") from None
-
-
-def _stated(option: str, value: Any) -> Any:  # noqa: ANN401 - checked when the record is made
-    """Return a threshold as stated, or None for `auto`; None itself would be a slip."""
-    if value is None:
-        raise ConfigError(f"{option} is None; it must be a number or {AUTO!r}")
-    return None if value == AUTO else value
-
-
-def _as_spec(dataset: object) -> DatasetSpec:
-    if isinstance(dataset, DatasetSpec):
-        return dataset
-    if not isinstance(dataset, str):
-        raise ConfigError(f"dataset {dataset!r} is no text; write NAME or NAME=PATH")
-    return DatasetSpec.parse(dataset)
-
-
-def _few_shot(values: Mapping[str, Any]) -> FewShotConfig:
-    k_shots = values["k_shots"]
-    k_shots = (k_shots,) if isinstance(k_shots, Integral) else tuple(map(int, k_shots))
-    return FewShotConfig(k_shots, values["n_classes"], values["n_seeds"], values["seed"])
-
-
-def _chosen(option: str, value: str, choices: tuple[str, ...], **others: tuple[str, ...]) -> tuple[str, ...]:
-    meanings = {**{choice: (choice,) for choice in choices}, BOTH: choices, **others}
-    _require_choice(option, value, tuple(meanings))
-    return meanings[value]
-
-
-def _require_choice(option: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ConfigError(f"{option} {value!r} is not known; allowed: {', '.join(allowed)}")
-
-
-def _require_number(option: str, value: object, *, or_else: str = "") -> None:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise ConfigError(f"{option} is {value!r}; it must be a number{_or(or_else)}")
-
-
-def _require_at_least(option: str, value: int, least: int, *, or_else: str = "") -> None:
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise ConfigError(f"{option} is {value!r}; it must be a whole number, {least} or more{_or(or_else)}")
-    if value < least:
-        raise ConfigError(f"{option} {value} is too small; allowed is {least} or more{_or(or_else)}")
-
-
-def _or(word: str) -> str:
-    return f", or {word!r}" if word else ""
-
-
-def _require_distinct_names(names: list[str]) -> None:
-    if not names:
-        raise ConfigError("no dataset is named; give at least one --datasets NAME or NAME=PATH")
-    seen: dict[str, str] = {}
-    for name in names:
-        other = seen.setdefault(name.casefold(), name)
-        if names.count(name) > 1:
-            raise ConfigError(f"dataset {name!r} is named twice; name each dataset once")
-        if other != name:
-            raise ConfigError(f"datasets {other!r} and {name!r} differ only in case, as would their files; rename one")
-    joined: dict[str, tuple[str, str]] = {}
-    for first in names:
-        for second in names:
-            if first != second and joined.setdefault(f"{first}_{second}", (first, second)) != (first, second):
-                raise ConfigError(
-                    f"datasets {first!r} and {second!r} give the same file name {first}_{second} as "
-                    f"{' and '.join(map(repr, joined[f'{first}_{second}']))}; rename one: NAME=PATH"
-                )
-
-
-def _name_problem(name: str) -> str:
-    if not name.strip():
-        return "is empty"
-    if name in {"cross"} or name.startswith("."):
-        return "is reserved or starts with a dot"
-    if any(character in "/\\" or not character.isprintable() for character in name):
-        return "holds a slash or an unprintable character"
-    if len(name.encode()) > 100:
-        return "is longer than 100 bytes"
-    return ""

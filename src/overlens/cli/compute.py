@@ -7,18 +7,9 @@ import click
 
 from overlens.cli.options import Decorator, GroupedCommand, Share, grouped_option
 from overlens.cli.terminal import run_and_print
-from overlens.config import (
-    AUTO,
-    BOTH,
-    HASH_TYPES,
-    KEEP_RULES,
-    METHODS,
-    PRECISIONS,
-    PROJECTIONS,
-    config_from_options,
-    default_options,
-)
+from overlens.config import AUTO, BOTH, HASH_TYPES, KEEP_RULES, METHODS, PRECISIONS, PROJECTIONS
 from overlens.engines import ENGINES
+from overlens.run_options import config_from_options, default_options
 
 DATA, PAIRS, MODEL = "Datasets", "Pairs", "Encoder"
 DRAW, BENCHMARK, RUN = "Projections", "Few-shot splits and generalization", "Run"

@@ -8,8 +8,9 @@ import click
 from overlens.cli.compute import compute
 from overlens.cli.options import GroupedCommand, grouped_option
 from overlens.cli.terminal import add_row, new_table, print_lines, print_table, start_logging
-from overlens.config import KEEP_RULES, config_from_options, default_options
+from overlens.config import KEEP_RULES
 from overlens.errors import DatasetError
+from overlens.run_options import config_from_options, default_options
 
 if TYPE_CHECKING:
     from overlens.dedupe import Deduped

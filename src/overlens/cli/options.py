@@ -5,8 +5,8 @@ from typing import Any, cast
 
 import click
 
-from overlens.config import parse_share
 from overlens.errors import ConfigError
+from overlens.run_options import parse_share
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
