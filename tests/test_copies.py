@@ -154,3 +154,24 @@ def test_without_verification_there_is_none(folders: Path, tmp_path: Path) -> No
 def test_an_unknown_reference_is_refused_with_the_known_ones(folders: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--reference 'third' is not known; allowed: first, second"):
         analyse(folders, tmp_path, reference="third")
+
+
+def test_pairs_inside_a_reference_are_reported_by_no_method(tmp_path: Path) -> None:
+    page = np.repeat(make_detailed(1)[..., None], 3, axis=2)
+    write(
+        tmp_path / "given",
+        {"one.png": page, "two.png": page, "other.png": np.repeat(make_detailed(2)[..., None], 3, axis=2)},
+    )
+    write(tmp_path / "new", {"copy.png": page, "third.png": np.repeat(make_detailed(3)[..., None], 3, axis=2)})
+    datasets = [f"{name}={tmp_path / name}" for name in ("given", "new")]
+    result = overlens.analyze(
+        datasets, encoder=FakeEncoder(), output=tmp_path / "out", projections="none", reference="given"
+    )
+    for method in ("cosine", "perceptual", "verified"):
+        overlap = result.overlap(method)
+        assert overlap.within["given"] == 0 and overlap.contained["given"]["new"] == 2, method
+    rows = read(CrossLayout(result.output).pairs)
+    assert {(row["dataset_a"], row["dataset_b"]) for row in rows} == {("given", "new")}
+    assert result.to_json()["reference"] == "given"
+    lines = CrossLayout(result.output).curve("cosine", "csv").read_text().splitlines()
+    assert not [line for line in lines if line.startswith("cosine,given,given,")]

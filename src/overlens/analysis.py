@@ -166,6 +166,7 @@ class Analysis:
         return {
             "overlens": __version__,
             "datasets": {name: _dataset_numbers(features) for name, features in self.datasets.items()},
+            "reference": self.config.reference,
             "model": None if self.model is None else asdict(self.model),
             "methods": {method: self._method_numbers(method) for method in self.overlaps()},
             "recall": [recall.to_json() for recall in self.recalls],
@@ -174,7 +175,7 @@ class Analysis:
     def _method_numbers(self, method: str) -> dict[str, Any]:
         pairs, hashing = self.config.pairs, self.config.hashing
         if method == VERIFIED_METHOD and self.copies is not None:
-            return {"reference": self.config.reference, **self.copies.to_json()}
+            return self.copies.to_json()
         couples = {"thresholds": self.thresholds.to_json(method)} if self.thresholds.is_automatic(method) else {}
         if method == "cosine":
             basis: dict[str, Any] = {"min_similarity": pairs.min_similarity}

@@ -113,7 +113,7 @@ def find_copies(
     n_pixels = np.concatenate([one.sizes_px.astype(np.int64).prod(axis=1) for one in evidence])
     groups = find_groups(roster, judged.edges, KeepRule(config.verification.keep, n_pixels, config.reference))
     flat = {name: int(one.low_information.sum()) for name, one in zip(roster.datasets, evidence, strict=True)}
-    return Copies(roster, evidence, judged, groups, measure_groups(groups, judged.edges), flat)
+    return Copies(roster, evidence, judged, groups, measure_groups(groups, judged.edges, config.reference), flat)
 
 
 def without_images(known: KnownImages, keys: frozenset[str]) -> KnownImages:

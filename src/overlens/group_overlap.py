@@ -72,17 +72,18 @@ class VerifiedOverlap:
         }
 
 
-def measure_groups(groups: Groups, edges: Edges) -> VerifiedOverlap:
+def measure_groups(groups: Groups, edges: Edges, reference: str | None = None) -> VerifiedOverlap:
     """Return the overlap that groups make.
 
     Args:
         groups: The groups of all datasets.
         edges: The judged pairs they were made of, those that are not verified included.
+        reference: Dataset that is taken as given: its images count as having no copy within it, as none was looked for.
     """
     counts = groups.count_members()
     pairs = _count_pairs(groups, edges)
     return VerifiedOverlap(
-        overlap=_measure_images(groups, counts, pairs),
+        overlap=_measure_images(groups, counts, pairs, reference),
         n_groups=len(groups),
         n_grouped=groups.n_grouped,
         pictures=_count_pictures(groups, counts),
@@ -94,7 +95,9 @@ def measure_groups(groups: Groups, edges: Edges) -> VerifiedOverlap:
     )
 
 
-def _measure_images(groups: Groups, counts: NDArray[np.int32], pairs: Mapping[Couple, Mapping[str, int]]) -> Overlap:
+def _measure_images(
+    groups: Groups, counts: NDArray[np.int32], pairs: Mapping[Couple, Mapping[str, int]], reference: str | None
+) -> Overlap:
     names = groups.roster.datasets
     # One row more, without members, stands for images without a group: it is the last, and NO_GROUP is -1.
     padded = np.concatenate([counts, np.zeros((1, len(names)), np.int32)])
@@ -103,7 +106,7 @@ def _measure_images(groups: Groups, counts: NDArray[np.int32], pairs: Mapping[Co
     numbered = list(enumerate(names))
     return measure_overlap(
         VERIFIED_METHOD,
-        within={name: padded[parts[own], own] > 1 for own, name in numbered},
+        within={name: (padded[parts[own], own] > 1) & (name != reference) for own, name in numbered},
         across={
             (name, other): padded[parts[own], place] > 0
             for own, name in numbered

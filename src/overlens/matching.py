@@ -91,7 +91,11 @@ def match_datasets(
     if thresholds is None:
         thresholds = given_thresholds(config, [features.dataset for features in datasets])
     couples = list(combinations_with_replacement(datasets, 2))
-    total = sum(count_comparisons(left.n_kept, None if left is right else right.n_kept) for left, right in couples)
+    total = sum(
+        count_comparisons(left.n_kept, None if left is right else right.n_kept)
+        for left, right in couples
+        if thresholds.compares(left.dataset, right.dataset)
+    )
     ranks = {features.dataset: _rank_names(features.keys) for features in datasets}
     flags: dict[tuple[str, str], MatchFlags] = {}
     pair_sets = []
@@ -100,7 +104,8 @@ def match_datasets(
             names = left.dataset, right.dataset
             flags[names] = MatchFlags(left.n_kept, None if left is right else right.n_kept)
             threshold = thresholds.of(method, *names)
-            blocks = flags[names].watch(_search(method, left, right, threshold, stage))
+            searched = _search(method, left, right, threshold, stage) if thresholds.compares(*names) else iter(())
+            blocks = flags[names].watch(searched)
             order = MOST_ALIKE[method]
             with PairSpool(folder, ranks[names[0]], ranks[names[1]], most_alike_first=order) as spool:
                 for block in blocks:

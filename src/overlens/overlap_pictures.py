@@ -5,7 +5,7 @@ from collections.abc import Callable
 from overlens.analysis import Analysis
 from overlens.atomic import write_bytes, write_text
 from overlens.copies import Copies
-from overlens.curves import cosine_curves, curves_csv, distance_curves, rung_curves
+from overlens.curves import OverlapCurve, cosine_curves, curves_csv, distance_curves, rung_curves
 from overlens.layout import CrossLayout
 from overlens.overlap import VERIFIED_METHOD
 from overlens.progress import Progress
@@ -61,7 +61,7 @@ def draw_threshold_curves(analysis: Analysis, progress: Progress) -> None:
         views = [_curves(analysis, method, stage.advance) for method in analysis.matches]
     if analysis.copies is not None:
         curves = rung_curves(analysis.copies.overlap.overlap.sizes, analysis.copies.images_by_rung())
-        views.append(CurveView(curves, VERIFIED[-1], "rung of evidence"))
+        views.append(CurveView(_reported(analysis, curves), VERIFIED[-1], "rung of evidence"))
     layout = CrossLayout(analysis.output)
     for view in views:
         if view.curves:
@@ -77,10 +77,16 @@ def _curves(analysis: Analysis, method: str, advance: Callable[[int], None]) -> 
     if method == "cosine":
         rows = {name: features.require_embeddings() for name, features in datasets}
         curves = cosine_curves(rows, min_similarity=limit, progress=advance)
-        return CurveView(curves, limit, "cosine similarity", describe_encoder(analysis.model), notes)
+        return CurveView(
+            _reported(analysis, curves), limit, "cosine similarity", describe_encoder(analysis.model), notes
+        )
     hashes = {name: features.require_hashes() for name, features in datasets}
     found = distance_curves(hashes, n_bits=hashing.n_bits, max_distance_bits=int(limit), progress=advance)
-    return CurveView(found, int(limit), f"Hamming distance of {hashing.hash_type}", notes=notes)
+    return CurveView(_reported(analysis, found), int(limit), f"Hamming distance of {hashing.hash_type}", notes=notes)
+
+
+def _reported(analysis: Analysis, curves: tuple[OverlapCurve, ...]) -> tuple[OverlapCurve, ...]:
+    return tuple(curve for curve in curves if analysis.thresholds.compares(curve.dataset, curve.other))
 
 
 def _text(analysis: Analysis, method: str) -> OverlapText:

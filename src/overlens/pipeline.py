@@ -93,7 +93,7 @@ def _choose_thresholds(
 ) -> Thresholds:
     """Return the thresholds of the run, and write how the automatic ones were chosen."""
     if copies is None:
-        return given_thresholds(config.pairs, [features.dataset for features in material.features])
+        return given_thresholds(config.pairs, [features.dataset for features in material.features], config.reference)
     pairs = copies.judged.candidates
     judged = Judged(copies.roster, pairs.left, pairs.right, copies.judged.verdicts, copies.groups.group_of)
     thresholds = calibrate_thresholds(config, material.features, sources, judged, progress=progress)

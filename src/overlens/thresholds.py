@@ -28,10 +28,16 @@ class Thresholds:
     Attributes:
         values: Method -> couple in the order of the run -> cosine similarity or distance in bits, inclusive.
         calibrations: How the automatic ones were chosen.
+        reference: Dataset that is taken as given, so that pairs within it are not reported; None if there is none.
     """
 
     values: Mapping[str, Mapping[Couple, float]]
     calibrations: tuple[Calibration, ...] = ()
+    reference: str | None = None
+
+    def compares(self, first: str, second: str) -> bool:
+        """Whether pairs of these two datasets, or within the one, are reported."""
+        return first != second or first != self.reference
 
     def of(self, method: str, first: str, second: str) -> float:
         """Return the threshold for two datasets in either order; raises ValueError if there is none."""
@@ -97,7 +103,7 @@ class Thresholds:
         )
 
 
-def given_thresholds(config: PairConfig, datasets: Sequence[str]) -> Thresholds:
+def given_thresholds(config: PairConfig, datasets: Sequence[str], reference: str | None = None) -> Thresholds:
     """Return the stated thresholds, the same for every couple; methods whose threshold is automatic are left out."""
     stated = {"cosine": config.min_similarity, "perceptual": config.max_distance_bits}
     couples = list(combinations_with_replacement(datasets, 2))
@@ -106,7 +112,8 @@ def given_thresholds(config: PairConfig, datasets: Sequence[str]) -> Thresholds:
             method: dict.fromkeys(couples, value)
             for method, value in stated.items()
             if method in config.methods and value is not None
-        }
+        },
+        reference=reference,
     )
 
 
@@ -130,7 +137,7 @@ def calibrate_thresholds(
     Raises:
         StoreError: A stored rendition is damaged.
     """
-    given = given_thresholds(config.pairs, [one.dataset for one in features])
+    given = given_thresholds(config.pairs, [one.dataset for one in features], config.reference)
     automatic = config.pairs.automatic
     if not automatic:
         return given
@@ -144,7 +151,7 @@ def calibrate_thresholds(
         strictest = {"cosine": COSINES[0], "perceptual": 0}
         for method in automatic:
             values[method][config.reference, config.reference] = strictest[method]
-    return Thresholds({**given.values, **values}, tuple(chosen))
+    return Thresholds({**given.values, **values}, tuple(chosen), config.reference)
 
 
 def _measure_all(
