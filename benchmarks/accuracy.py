@@ -43,6 +43,7 @@ SMALL = {"small_64": 64, "small_32": 32}
 def main() -> int:
     """Run the sets that were asked for; returns the exit status."""
     options = parse_options()
+    sys.stdout.reconfigure(line_buffering=True)  # in a file, too, one sees how far it is
     names = [*SETS, *EDITS, *SMALL, "upscaled"] if options.set == "all" else [options.set]
     with tempfile.TemporaryDirectory() as folder:
         output = options.output or Path(folder)

@@ -44,7 +44,8 @@ class Edited:
     def twins(self) -> frozenset[tuple[Name, Name]]:
         """Originals that are copies of one another, both ways round."""
         present = set(self.names)
-        known = {(one.replace("/", "__"), two.replace("/", "__")) for one, two in TWINS}
+        listed = (pair for pairs in TWINS.values() for pair in pairs)
+        known = {(one.replace("/", "__"), two.replace("/", "__")) for one, two in listed}
         return frozenset(
             pair for one, two in known for pair in ((one, two), (two, one)) if one in present and two in present
         )
