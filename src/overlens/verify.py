@@ -36,6 +36,7 @@ Plane = NDArray[np.uint8]
 
 SMALL_PX = 96
 """A picture whose longer side is below this shows too little for its neighbourhoods to be judged one by one."""
+FEW_FEATURES = 30
 PLAIN_AGREEMENT = 0.93
 """Local and coarse correlation from which the whole picture speaks for itself, and no features are looked for."""
 MIN_COARSE = 0.4
@@ -149,8 +150,8 @@ def _conclude(
         n_inliers = count_inliers(matched, transform, right.shape)
         share = n_inliers / max(len(matched), 1)
         n_features = min(len(left.features), len(right.features))
-    is_small = min(max(left.shape), max(right.shape)) < SMALL_PX
-    is_copy = matches is None or _is_copy(agreement, n_inliers, share, n_features, is_small)
+    sides_px = max(left.shape), max(right.shape)
+    is_copy = matches is None or _is_copy(agreement, n_inliers, share, n_features, sides_px)
     if is_copy:
         verdict = SAME_PICTURE if _is_whole(transform, left.shape, right.shape, agreement) else EDITED
     else:
@@ -158,15 +159,25 @@ def _conclude(
     return PairEvidence(verdict, agreement, n_inliers, share, transform, (left.shape, right.shape))
 
 
-def _is_copy(agreement: Agreement, n_inliers: int, share: float, n_features: int, is_small: bool) -> bool:
-    if is_small:
-        return agreement.coarse >= 0.75 and agreement.local >= 0.72 and n_inliers >= 7
-    alike = agreement.agreeing_share >= 0.8 and agreement.local >= 0.8
-    partly = agreement.agreeing_share >= 0.5 and agreement.local >= 0.9
-    by_features = n_inliers >= 25 and share >= 0.75 and agreement.agreeing_share >= 0.5 and agreement.local >= 0.8
-    if n_features < 30:  # A smooth picture has few features, so its pixels must say more.
-        return alike and agreement.local >= 0.92 and agreement.agreeing_share >= 0.9
-    return (alike or partly or by_features) and n_inliers >= 8
+def _is_copy(agreement: Agreement, n_inliers: int, share: float, n_features: int, sides_px: tuple[int, int]) -> bool:
+    if min(sides_px) < SMALL_PX:
+        return _is_small_copy(agreement, n_inliers, share, is_both=max(sides_px) < SMALL_PX)
+    agreeing, local = agreement.agreeing_share, agreement.local
+    if n_features < FEW_FEATURES:  # A smooth or bare picture: its pixels must say more, or nearly all features agree.
+        answered = n_inliers >= 8 and share >= 0.8
+        return (agreeing >= 0.9 and local >= 0.92) or (agreeing >= 0.6 and local >= 0.92 and answered)
+    is_alike = agreeing >= 0.8 and local >= 0.8
+    is_partly = agreeing >= 0.5 and local >= 0.9
+    is_answered = agreeing >= 0.5 and local >= 0.8 and n_inliers >= 25 and share >= 0.65
+    # One frame or outline around different things agrees in pixels, while most of the features answer elsewhere.
+    is_all_of_it = share >= 0.62 or agreeing >= 0.88 or (agreeing >= 0.8 and local >= 0.93)
+    return (is_alike or is_partly or is_answered) and n_inliers >= 8 and is_all_of_it
+
+
+def _is_small_copy(agreement: Agreement, n_inliers: int, share: float, *, is_both: bool) -> bool:
+    """Judge where one picture is small, or both: then things of one build in one pose are alike in all that remains."""
+    is_alike = agreement.coarse >= 0.75 and agreement.local >= 0.72 and n_inliers >= 7
+    return is_alike and (not is_both or (agreement.coarse >= 0.78 and share >= 0.45))
 
 
 def _is_scene(agreement: Agreement, n_inliers: int, share: float) -> bool:
