@@ -142,3 +142,19 @@ def test_twelve_edits_of_one_photograph_are_one_picture(shared_data: Path) -> No
     pictures = [grey_of(path) for path in sorted((shared_data / "pdq_transforms" / "bridge-mods").iterdir())]
     verdicts = {verify_pair(left, right).verdict for n, left in enumerate(pictures) for right in pictures[:n]}
     assert len(pictures) == 12 and verdicts <= {SAME_PICTURE, EDITED}
+
+
+def test_one_frame_around_different_pictures_does_not_make_them_copies() -> None:
+    framed = []
+    for seed in (20, 21, 22):
+        picture = np.zeros((240, 320), np.uint8)
+        picture[40:200, 50:270] = make_detailed(seed, 220, 160)
+        framed.append(Picture(picture))
+    verdicts = [verify_pair(left, right).verdict for n, left in enumerate(framed) for right in framed[:n]]
+    assert not set(verdicts) & {SAME_PICTURE, EDITED}
+
+
+def test_a_thumbnail_of_32_pixels_is_still_recognised() -> None:
+    grey = make_detailed(23)
+    found = [verify_pair(Picture(grey), Picture(resize(grey, side, side * 3 // 4))).verdict for side in (32, 48, 64)]
+    assert found == [SAME_PICTURE] * 3
