@@ -77,7 +77,9 @@ def documented_files() -> list[str]:
         for suffix in ("html", "png")
     ]
     files += [f"{cross}/combined_{method}.csv" for method in drawn]
-    files += [f"{cross}/venn_diagram_{method}.png" for method in methods] + [f"{cross}/overlap.json"]
+    files += [f"{cross}/venn_diagram_{method}.png" for method in (*methods, "verified")] + [f"{cross}/overlap.json"]
+    files += [f"{cross}/overlap_curve_{method}.{end}" for method in (*methods, "verified") for end in ("csv", "png")]
+    files += [f"{cross}/{table}.parquet" for table in ("pairs", "groups")]
     files += [f"{cross}/cross_dataset_{a}_{b}.{end}" for a in names for b in names if a != b for end in ("json", "png")]
     return files
 
@@ -320,7 +322,7 @@ def test_files_of_earlier_runs_are_said_to_remain(tmp_path: Path):
     first = overlens.analyze({"x": tmp_path / "images"}, encoder=FakeEncoder(), **options)
     second = overlens.analyze({"x": tmp_path / "images"}, method="perceptual", **options)
     assert not any("earlier runs" in notice for notice in first.notices)
-    assert any("3 files of earlier runs remain" in notice for notice in second.notices)
+    assert any("5 files of earlier runs remain" in notice for notice in second.notices)
 
 
 def test_embeddings_of_different_encoders_are_not_compared(tmp_path: Path):

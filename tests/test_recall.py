@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -31,6 +32,11 @@ from overlens.verdicts import EDITED, LOOK_ALIKE, SAME_BYTES, SAME_PICTURE, SAME
 
 REFUTED_CODE = 255
 NO_METHODS = PairConfig(methods=())
+
+
+def always(config: PairConfig) -> Callable[[str, str], PairConfig]:
+    """The same methods and thresholds for every two datasets."""
+    return lambda first, second: config
 
 
 def stated(dataset, values):
@@ -111,7 +117,7 @@ def test_images_of_a_third_dataset_join_groups_and_are_no_pairs():
     identifiers = [stated(name, ["x"]) for name in "abc"]
     features = [plain_features(name, 1) for name in "abc"]
     verified = verify([1, 1, 1], [(2, 0, EDITED), (1, 2, EDITED)])
-    recalls = measure_recalls(identifiers, features, NO_METHODS, verified)
+    recalls = measure_recalls(identifiers, features, always(NO_METHODS), verified)
     assert [(one.dataset_a, one.dataset_b, outcome_counts(one)) for one in recalls] == [
         ("a", "b", {"same_group": 1}),
         ("a", "c", {"edited": 1}),
@@ -123,7 +129,7 @@ def test_datasets_that_share_nothing_are_left_out_and_refused_names_are_told():
     features = [plain_features(name, 2) for name in "abc"]
     names = [["img_1", "img_2"], ["img_2", "k"], ["u", "v"]]
     identifiers = [Identifiers(name, tuple(values), "names", False) for name, values in zip("abc", names, strict=True)]
-    (recall,) = measure_recalls(identifiers, features, NO_METHODS, verify([2, 2, 2], []))
+    (recall,) = measure_recalls(identifiers, features, always(NO_METHODS), verify([2, 2, 2], []))
     assert (recall.dataset_a, recall.dataset_b, recall.n_shared, recall.n_refused) == ("a", "b", 0, 1)
     assert recall.methods[0].share_found is None and recall.methods[0].interval == (0, 1)
 
@@ -201,7 +207,7 @@ def test_methods_find_the_identifiers_of_their_own_pairs(scored, cosine, bits, p
         - {None}
         for method, pairs in lists.items()
     }
-    (recall,) = measure_recalls(identifiers, [a, b], PairConfig(min_similarity=cosine, max_distance_bits=bits))
+    (recall,) = measure_recalls(identifiers, [a, b], always(PairConfig(min_similarity=cosine, max_distance_bits=bits)))
     assert {one.method: one.n_found for one in recall.methods} == {name: len(set_) for name, set_ in found.items()}
     assert recall.by_outcome is None
     assert {one.identifier for one in recall.missed}.isdisjoint(found["cosine"] | found["perceptual"])
@@ -210,11 +216,28 @@ def test_methods_find_the_identifiers_of_their_own_pairs(scored, cosine, bits, p
 
 def test_a_method_without_threshold_or_without_features_is_left_out(scored):
     identifiers, (a, b) = scored
-    (recall,) = measure_recalls(identifiers, [a, b], PairConfig(min_similarity=None))
+    (recall,) = measure_recalls(identifiers, [a, b], always(PairConfig(min_similarity=None)))
     assert [one.method for one in recall.methods] == ["perceptual"]
     bare = [plain_features("a", 90), plain_features("b", 150)]
-    (recall,) = measure_recalls(identifiers, bare, PairConfig())
+    (recall,) = measure_recalls(identifiers, bare, always(PairConfig()))
     assert recall.methods == () and len(recall.missed) == recall.n_shared
+
+
+def test_every_two_datasets_have_thresholds_of_their_own():
+    rows = np.eye(2, dtype=np.float32)
+    features = [plain_features(name, 2, embeddings=rows) for name in "abc"]
+    identifiers = [stated(name, ["x", "y"]) for name in "abc"]
+    strict, loose = (
+        PairConfig(methods=("cosine",), min_similarity=0.9),
+        PairConfig(methods=("cosine",), min_similarity=0.1),
+    )
+    features[2] = plain_features("c", 2, embeddings=np.full((2, 2), 0.5**0.5, np.float32))
+    found = measure_recalls(identifiers, features, lambda *names: loose if "b" in names else strict)
+    assert [(one.dataset_a, one.dataset_b, one.methods[0].threshold, one.methods[0].n_found) for one in found] == [
+        ("a", "b", 0.1, 2),
+        ("a", "c", 0.9, 0),
+        ("b", "c", 0.1, 2),
+    ]
 
 
 def test_missed_identifiers_are_listed_as_csv():
@@ -274,7 +297,9 @@ def test_published_collections_share_nineteen_catalogue_numbers(shared_data, cos
         read_identifiers(one.dataset, one.keys, column=None, config=IdentifierConfig(), extensions=image_extensions())
         for one in features
     ]
-    (recall,) = measure_recalls(identifiers, features, PairConfig(min_similarity=cosine, max_distance_bits=bits))
+    (recall,) = measure_recalls(
+        identifiers, features, always(PairConfig(min_similarity=cosine, max_distance_bits=bits))
+    )
     assert (recall.dataset_a, recall.dataset_b, recall.n_shared, recall.source) == ("ArtDL", "wikidata", 19, "names")
     assert [(one.method, one.n_found) for one in recall.methods] == [("cosine", n_cosine), ("perceptual", n_bits)]
 

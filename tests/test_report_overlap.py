@@ -16,7 +16,7 @@ from overlens.report.venn_geometry import drawn_areas, place_circles, venn_regio
 from overlens.report.venn_labels import STEP, Label, _cells_of_box, place_labels
 from overlens.report.views import OverlapText, PairCard
 
-TEXT = OverlapText("cosine similarity ≥ 0.9", "encoder offline (not CLIP)", {"a": 500})
+TEXT = OverlapText("at cosine similarity ≥ 0.9", "encoder offline (not CLIP)", {"a": 500})
 
 
 def overlap_of(sizes: dict[str, int], matches: dict[tuple[str, str], Iterable[int]]) -> Overlap:
@@ -183,7 +183,7 @@ def test_odd_matrices_are_drawn(overlap):
 
 
 def test_texts_name_failures_and_the_criterion():
-    text = OverlapText("phash, distance ≤ 5", attempted={"a": 47, "b": 50})
+    text = OverlapText("at phash, distance ≤ 5", attempted={"a": 47, "b": 50})
     assert text.failures(TWO["some"]) == ("Images that could not be read and are not counted: 2 of a.",)
     assert text.lines() == ("two images match at phash, distance ≤ 5",)
     assert text.title(TWO["some"]) == "Images shared by a and b"

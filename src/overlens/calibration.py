@@ -32,7 +32,6 @@ COSINES = (0.999, *(thousandth / 1000 for thousandth in range(995, 499, -5)))
 
 Counts = NDArray[np.int64]
 Progress = Callable[[int], None]
-_MOST_LINES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +139,12 @@ class Calibration:
             "curve": [self._row(place) for place in range(len(self.thresholds))],
         }
 
-    def lines(self) -> list[str]:
-        """Return the curve as lines of text, shortened to the thresholds that tell most, the chosen one marked."""
-        head = ("threshold", "pairs", "verified", "looked at", "false", "at most", "edits found")
-        title = f"{self.method}, {self.where}: {self.chosen:g}. {self.reason[0].upper()}{self.reason[1:]}."
-        rows = [head, *(self._cells(place) for place in self._shown())]
-        texts = ["  " + "".join(f"{cell:>13}" for cell in row) for row in rows]
-        marks = ["", *("  chosen" if place == self.place else "" for place in self._shown())]
-        return [title, *(text + mark for text, mark in zip(texts, marks, strict=True))]
+    def telling_places(self) -> list[int]:
+        """Return the places that tell why: the chosen one, the next looser, and where pairs have halved and doubled."""
+        n, last = self.n_pairs[self.place], len(self.thresholds) - 1
+        halved = [place for place in range(self.place) if n and self.n_pairs[place] <= n / 2]
+        doubled = [place for place in range(self.place + 1, last + 1) if self.n_pairs[place] >= max(2 * n, 1)]
+        return sorted({self.place, min(self.place + 1, last), *halved[-1:], *doubled[:1]})
 
     def _row(self, place: int) -> dict[str, Any]:
         return {
@@ -160,20 +157,6 @@ class Calibration:
             "recall": self.recall(place),
             "recall_by_edit": {edit: self.recall(place, edit) for edit in self.edits},
         }
-
-    def _cells(self, place: int) -> tuple[str, ...]:
-        rate, recall = self.false_discovery_rate(place), self.recall(place)
-        counts = (f"{column[place]:,}" for column in (self.n_pairs, self.n_verified, self.n_refuted))
-        shares = ("" if share is None else f"{share:.1%}" for share in (rate, self.upper_bound(place), recall))
-        return f"{self.thresholds[place]:g}", *counts, *shares
-
-    def _shown(self) -> list[int]:
-        """Return the places to show: all of a short curve where something changes, every tenth of a long one."""
-        n = len(self.thresholds)
-        columns = list(zip(self.n_pairs, self.n_verified, self.n_refuted, self.n_found, strict=True))
-        steps = range(0, n, 1 if n <= _MOST_LINES else 10)
-        changing = {place for place in steps if place == 0 or columns[place] != columns[place - steps.step]}
-        return sorted({*changing, self.place, min(self.place + 1, n - 1)})
 
 
 def calibrate(

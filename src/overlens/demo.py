@@ -21,6 +21,9 @@ from overlens.layout import InputLayout
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from overlens.copies import Copies
+    from overlens.records import Features
+
 DATASETS = ("gallery", "archive", "web")
 CLASSES = {
     "animal": "Animals and plants",
@@ -141,6 +144,14 @@ def measure_recovery(
         for kind in kinds
         for of_kind in [{frozenset((pair.first, pair.second)) for pair in planted if pair.edit == kind}]
     ]
+
+
+def verified_pairs(copies: "Copies", datasets: Mapping[str, "Features"]) -> set[frozenset[tuple[str, str]]]:
+    """Return the pairs of images of different datasets that are in one group of copies, each image (dataset, name)."""
+    images = [(name, key) for name, features in datasets.items() for key in features.keys]
+    groups = (copies.groups.group(number).members for number in range(len(copies.groups)))
+    pairs = (pair for members in groups for pair in combinations((images[row] for row in members), 2))
+    return {frozenset(pair) for pair in pairs if pair[0][0] != pair[1][0]}
 
 
 def _cut_package(package: str) -> list[tuple[str, str, "Image"]]:

@@ -115,7 +115,7 @@ def _match(
     }
     datasets = {features.dataset: features for features in material.features}
     recalls = _measure_recalls(config, material.features, thresholds, copies)
-    if recalls:
+    if any(recall.n_shared for recall in recalls):
         keys = {name: features.keys for name, features in datasets.items()}
         write_text(layout.missed_identifiers, missed_csv(recalls, keys))
     analysis = Analysis(config, material.model, datasets, matches, thresholds, copies, recalls)

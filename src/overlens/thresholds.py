@@ -87,11 +87,6 @@ class Thresholds:
             "calibrations": [calibration.to_json() for calibration in self.calibrations],
         }
 
-    def lines(self) -> list[str]:
-        """Return the curves of all automatic thresholds as lines of text, an empty line between them."""
-        tables = [calibration.lines() for calibration in self.calibrations]
-        return [line for number, table in enumerate(tables) for line in ([""] * bool(number) + table)]
-
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the user should know: where no threshold keeps the stated rate."""

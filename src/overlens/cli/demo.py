@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from overlens.cli.terminal import add_row, new_table, print_lines, print_summary, print_table, run_with_progress
+from overlens.cli.summary import print_summary
+from overlens.cli.terminal import add_row, new_table, print_lines, print_table, run_with_progress
 from overlens.config import DatasetSpec, EncoderConfig, FewShotConfig, RunConfig
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def demo(folder: Path, verbose: bool) -> None:
 
     Uses the offline encoder, so it needs no network and no GPU. FOLDER is overlens-demo by default.
     """
-    from overlens.demo import DATASETS, make_pictures, measure_recovery, planted_pairs, write_datasets
+    from overlens.demo import DATASETS, make_pictures, measure_recovery, planted_pairs, verified_pairs, write_datasets
 
     pictures = make_pictures()
     write_datasets(pictures, folder)
@@ -40,6 +41,8 @@ def demo(folder: Path, verbose: bool) -> None:
     print_summary(analysis)
     planted = planted_pairs(pictures)
     found = {method: _found_pairs(analysis, method) for method in analysis.matches}
+    if analysis.copies is not None:
+        found["verified"] = verified_pairs(analysis.copies, analysis.datasets)
     known = {frozenset((pair.first, pair.second)) for pair in planted}
     others = {method: len(pairs - known) for method, pairs in found.items()}
     _print_recovery(measure_recovery(planted, found), others)
@@ -66,6 +69,7 @@ def _print_recovery(lines: "list[Recovery]", others: dict[str, int]) -> None:
         [
             "A perceptual hash sees pixels: it finds resized and recompressed copies and misses mirrored ones.",
             "An embedding sees subjects: it finds mirrored copies, and also pictures that are only alike.",
+            "Verification lays every pair that either suggests over one another, and keeps what agrees in detail.",
             "",
         ]
     )
@@ -80,7 +84,7 @@ def _what_to_open(folder: Path) -> list[str]:
     cross = folder / "dataset" / "cross"
     return [
         "Open these first:",
-        f"  {cross / 'venn_diagram_perceptual.png'}   what the three datasets share",
+        f"  {cross / 'venn_diagram_verified.png'}   what the three datasets share",
         f"  {cross / 'gallery_archive_duplicate_examples_perceptual.png'}   the pairs themselves",
         f"  {cross / 'combined_tsne_by_dataset.html'}   every image on a plane; hover for names",
         f"Run it again yourself: {_program()} compute --root {folder} --clip-model offline --use-ground-truth "

@@ -1,4 +1,4 @@
-"""What a run shows: progress and notes on stderr, the summary on stdout."""
+"""What a run shows, and how: progress and notes on stderr, plain text and tables on stdout."""
 
 import json
 import logging
@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from overlens.config import RunConfig
-from overlens.layout import CrossLayout
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
     from overlens.analysis import Analysis
-    from overlens.copies import Copies
 
 PLAIN_WIDTH = 110
 
@@ -25,6 +23,8 @@ def run_and_print(config: RunConfig, *, as_json: bool, verbose: bool) -> "Analys
     if as_json:
         click.echo(json.dumps(summarise(analysis), ensure_ascii=False, indent=2))
     else:
+        from overlens.cli.summary import print_summary
+
         print_summary(analysis)
     return analysis
 
@@ -76,30 +76,6 @@ def summarise(analysis: "Analysis") -> dict[str, Any]:
     }
 
 
-def print_summary(analysis: "Analysis") -> None:
-    """Print what the datasets hold, what they share, and where the results are."""
-    console = _stdout()
-    console.print(_datasets_table(analysis), _overlap_table(analysis))
-    if analysis.copies is not None:
-        console.print(_verdict_table(analysis, analysis.copies))
-        print_lines(_verification_lines(analysis.copies))
-    print_lines(_recall_lines(analysis))
-    print_lines(analysis.thresholds.lines())
-    if analysis.transfers:
-        console.print(_transfer_table(analysis))
-    if analysis.splits:
-        print_lines(
-            [f"Few-shot splits: {len(analysis.splits)}, in *_few_shot_splits/ of each dataset's analysis folder."]
-        )
-    cross = CrossLayout(analysis.output)
-    console.print(f"{_model_line(analysis)}\nEvery number with what it rests on: {cross.overlap}", markup=False)
-    from overlens.overlap_pictures import MAX_VENN_SETS
-
-    drawing = cross.venn if len(analysis.datasets) <= MAX_VENN_SETS else cross.matrix
-    drawn = ", ".join(drawing(method).name for method in analysis.overlaps())
-    console.print(f"Pictures and lists of pairs are beside it, such as {drawn}", markup=False)
-
-
 def print_lines(lines: list[str]) -> None:
     """Print plain lines on stdout."""
     for line in lines:
@@ -119,7 +95,8 @@ def new_table(title: str, *columns: str) -> "Table":
 
     table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD)
     for number, column in enumerate(columns):
-        table.add_column(Text(column), justify="right" if number else "left")
+        # A number is never broken: where there is too little room, the names in the first column go on in a new line.
+        table.add_column(Text(column), justify="right" if number else "left", no_wrap=bool(number), overflow="fold")
     return table
 
 
@@ -135,93 +112,3 @@ def _stdout() -> "Console":
 
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
-
-
-def _datasets_table(analysis: "Analysis") -> "Table":
-    table = new_table("Datasets", "dataset", "attempted", "kept", "failed", "read in this run", "labels")
-    for name, features in analysis.datasets.items():
-        read = analysis.read.get(name, 0)
-        counts = (f"{n:,}" for n in (features.n_attempted, features.n_kept, features.n_failed, read))
-        add_row(table, name, *counts, features.label_source)
-    return table
-
-
-def _overlap_table(analysis: "Analysis") -> "Table":
-    overlaps = list(analysis.overlaps().values())
-    table = new_table("Images with a match", "", *(_criterion(analysis, method) for method in analysis.overlaps()))
-    for name in analysis.datasets:
-        for other in sorted(analysis.datasets, key=lambda one: one != name):
-            if name == other == analysis.config.reference:
-                continue  # What is taken as given is not compared with itself.
-            where = f"within {name}" if other == name else f"{name} in {other}"
-            counts = [o.within[name] if other == name else o.contained[name][other] for o in overlaps]
-            shares = [overlap.share(name, other) for overlap in overlaps]
-            cells = [f"{n:,} of {o.sizes[name]:,} ({s:.1%})" for n, o, s in zip(counts, overlaps, shares, strict=True)]
-            add_row(table, where, *cells)
-    return table
-
-
-def _verdict_table(analysis: "Analysis", copies: "Copies") -> "Table":
-    from overlens.verdicts import VERDICTS
-
-    table = new_table("Pairs by evidence", "", *(verdict.replace("_", " ") for verdict in VERDICTS))
-    for (name, other), counts in copies.overlap.pairs_by_verdict.items():
-        if name == other == analysis.config.reference:
-            continue
-        where = f"within {name}" if name == other else f"{name} and {other}"
-        add_row(table, where, *(f"{counts[verdict]:,}" for verdict in VERDICTS))
-    return table
-
-
-def _verification_lines(copies: "Copies") -> list[str]:
-    found = copies.overlap
-    lines = [f"Verified copies: {found.n_grouped:,} images in {found.n_groups:,} groups; the first four kinds count."]
-    if n_flat := sum(copies.n_low_information.values()):
-        lines.append(f"{n_flat:,} images are too flat to be told apart; only equal bytes or pixels join them.")
-    if n_capped := copies.judged.candidates.n_capped:
-        lines.append(f"{n_capped:,} images had more candidates than --max-candidates allows; the best were looked at.")
-    return lines
-
-
-def _recall_lines(analysis: "Analysis") -> list[str]:
-    """Say what share of the identifiers that two datasets share was found, by each method."""
-    lines = []
-    for recall in analysis.recalls:
-        if not recall.n_shared:
-            continue
-        where = f"{recall.dataset_a} and {recall.dataset_b} share {recall.n_shared:,} identifiers ({recall.source})"
-        found = (f"{one.method} finds {one.n_found:,} ({one.share_found:.0%})" for one in recall.methods)
-        lines.append(f"{where}: {', '.join(found)}.")
-    if any(recall.missed for recall in analysis.recalls):
-        lines.append(f"Those that were not found: {CrossLayout(analysis.output).missed_identifiers}")
-    return lines
-
-
-def _transfer_table(analysis: "Analysis") -> "Table":
-    columns = "common classes", "images", "centroid similarity", "with other classes", "accuracy"
-    table = new_table("Generalization, mean over the common classes", "", *columns)
-    for transfer in analysis.transfers:
-        mean = transfer.class_average
-        figures = (mean.centroid_similarity, mean.other_similarity, mean.accuracy)
-        cells = ("none" if figure is None else f"{figure:.3f}" for figure in figures)
-        where = f"{transfer.source.dataset} to {transfer.target.dataset}"
-        add_row(table, where, len(transfer.classes), f"{transfer.n_evaluated:,}", *cells)
-    return table
-
-
-def _criterion(analysis: "Analysis", method: str) -> str:
-    config = analysis.config
-    if method == "verified":
-        return "verified copies"
-    if method == "cosine":
-        return f"cosine ≥ {analysis.thresholds.words(method)}"
-    return f"{config.hashing.hash_type} ≤ {analysis.thresholds.words(method)} of {config.hashing.n_bits} bits"
-
-
-def _model_line(analysis: "Analysis") -> str:
-    model = analysis.model
-    if model is None:
-        return "No encoder was needed."
-    not_clip = " It is not CLIP: its similarities mean something else." if model.is_clip is False else ""
-    precision = "" if model.precision == "unknown" else f"{model.precision}, "
-    return f"Encoder: {model.name} ({model.source}, {precision}{model.dim} dimensions).{not_clip}"

@@ -1,0 +1,200 @@
+"""The summary of a run: what the datasets hold, what they share and how sure that is, and where the results are.
+
+It stays short whatever the number of datasets: combinations in which nothing was found are told in one line, and of
+the curves of calibrated thresholds only the rows around the chosen one are shown; the files hold all of it.
+"""
+
+from typing import TYPE_CHECKING
+
+from overlens.cli.terminal import PLAIN_WIDTH, add_row, new_table, print_lines, print_table
+from overlens.layout import CrossLayout
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from overlens.analysis import Analysis
+    from overlens.copies import Copies
+
+MOST_FULL_DATASETS = 3
+"""Up to so many datasets the table of matches shows every combination, also those without a match."""
+
+
+def print_summary(analysis: "Analysis") -> None:
+    """Print what the datasets hold, what they share, and where the results are."""
+    print_table(_datasets_table(analysis))
+    _print_matches(analysis)
+    if analysis.copies is not None:
+        _print_evidence(analysis, analysis.copies)
+    else:
+        print_lines(["Nothing was verified: a match is a reason to look, and not yet a copy.", ""])
+    print_lines(_recall_lines(analysis))
+    _print_calibrations(analysis)
+    if analysis.transfers:
+        print_table(_transfer_table(analysis))
+    if analysis.splits:
+        print_lines(
+            [f"Few-shot splits: {len(analysis.splits)}, in *_few_shot_splits/ of each dataset's analysis folder."]
+        )
+    print_lines([_model_line(analysis), *_file_lines(analysis)])
+
+
+def _datasets_table(analysis: "Analysis") -> "Table":
+    table = new_table("Datasets", "dataset", "attempted", "kept", "failed", "read in this run", "labels")
+    for name, features in analysis.datasets.items():
+        read = analysis.read.get(name, 0)
+        counts = (f"{n:,}" for n in (features.n_attempted, features.n_kept, features.n_failed, read))
+        add_row(table, name, *counts, features.label_source)
+    return table
+
+
+def _print_matches(analysis: "Analysis") -> None:
+    """Print how many images have a match: one row for each dataset within itself and in every other."""
+    overlaps = list(analysis.overlaps().values())
+    columns = [_criterion(analysis, method) for method in analysis.overlaps()]
+    table = new_table("Images with a match", "", "images", *columns)
+    n_silent = 0
+    for name in analysis.datasets:
+        for other in sorted(analysis.datasets, key=lambda one: one != name):
+            if name == other == analysis.config.reference:
+                continue  # What is taken as given is not compared with itself.
+            counts = [o.within[name] if other == name else o.contained[name][other] for o in overlaps]
+            if len(analysis.datasets) > MOST_FULL_DATASETS and not any(counts):
+                n_silent += 1
+                continue
+            where = f"within {name}" if other == name else f"{name} in {other}"
+            shares = [overlap.share(name, other) for overlap in overlaps]
+            cells = [f"{n:,} ({share:.1%})" for n, share in zip(counts, shares, strict=True)]
+            add_row(table, where, f"{analysis.datasets[name].n_kept:,}", *cells)
+    if table.row_count:
+        print_table(table)
+    if n_silent:
+        others = "the other " if table.row_count else ""
+        print_lines([f"In {others}{n_silent} combinations of datasets no image has a match.", ""])
+
+
+def _print_evidence(analysis: "Analysis", copies: "Copies") -> None:
+    """Print the judged pairs by kind, and what became of them."""
+    from overlens.verdicts import VERDICTS
+
+    table = new_table("Pairs by evidence", "", *(verdict.replace("_", "\n") for verdict in VERDICTS))
+    silent = []
+    for (name, other), counts in copies.overlap.pairs_by_verdict.items():
+        if name == other == analysis.config.reference:
+            continue
+        where = f"within {name}" if name == other else f"{name} and {other}"
+        if any(counts[verdict] for verdict in VERDICTS):
+            add_row(table, where, *(f"{counts[verdict]:,}" for verdict in VERDICTS))
+        else:
+            silent.append(where)
+    if table.row_count:
+        print_table(table)
+    if silent:
+        # Two combinations may be joined by "and" themselves, so they are parted by semicolons.
+        line = f"No pair of any kind: {'; '.join(silent)}."
+        short = f"No pair of any kind: {len(silent)} combinations of datasets."
+        print_lines([line if len(line) <= PLAIN_WIDTH else short])
+    print_lines([*_verification_lines(analysis, copies), ""])
+
+
+def _verification_lines(analysis: "Analysis", copies: "Copies") -> list[str]:
+    found, judged = copies.overlap, copies.judged
+    lines = [
+        f"Candidate pairs looked at: {len(judged):,}; {copies.n_refuted:,} of them were refuted and are not listed."
+    ]
+    if analysis.config.reference is not None:
+        lines.append(f"Pairs within {analysis.config.reference} were not looked for: it is the reference.")
+    if found.n_groups:
+        lines.append(f"The first four kinds are copies: {found.n_grouped:,} images in {found.n_groups:,} groups.")
+    else:
+        lines.append("No copies were found.")
+    if n_flat := sum(copies.n_low_information.values()):
+        lines.append(f"{n_flat:,} images are too flat to be told apart; only equal bytes or pixels join them.")
+    if n_capped := judged.candidates.n_capped:
+        limit = analysis.config.verification.max_candidates
+        lines.append(
+            f"{n_capped:,} images had more than {limit} candidates (--max-candidates); the best were looked at."
+        )
+    return lines
+
+
+def _recall_lines(analysis: "Analysis") -> list[str]:
+    """Say what share of the identifiers that two datasets share was found, by each method."""
+    lines = []
+    for recall in analysis.recalls:
+        if not recall.n_shared:
+            continue
+        where = f"{recall.dataset_a} and {recall.dataset_b} share {recall.n_shared:,} identifiers ({recall.source})"
+        found = (f"{one.method} {one.n_found:,} ({one.share_found:.0%})" for one in recall.methods)
+        lines.append(f"{where}. Found: {', '.join(found)}.")
+    if any(recall.missed for recall in analysis.recalls):
+        lines.append(f"Those that were not found: {CrossLayout(analysis.output).missed_identifiers}")
+    return [*lines, ""] if lines else []
+
+
+def _print_calibrations(analysis: "Analysis") -> None:
+    """Print the calibrated thresholds, each between the rows of its curve that tell most."""
+    calibrations = analysis.thresholds.calibrations
+    if not calibrations:
+        return
+    columns = "threshold", "pairs", "verified", "false", "at most", "edits found", ""
+    rate = f"{calibrations[0].rate:.3g}"
+    table = new_table(f"Thresholds chosen for a false discovery rate of at most {rate}", "", *columns)
+    for one in calibrations:
+        name = f"{one.method}, {one.where}"
+        for place in one.telling_places():
+            shares = one.false_discovery_rate(place), one.upper_bound(place), one.recall(place)
+            texts = ("" if share is None else f"{share:.1%}" for share in shares)
+            counts = f"{one.n_pairs[place]:,}", f"{one.n_verified[place]:,}"
+            mark = "" if place != one.place else "chosen" if one.is_kept else "not kept"
+            add_row(table, name, f"{one.thresholds[place]:g}", *counts, *texts, mark)
+            name = ""
+    print_table(table)
+    whole = CrossLayout(analysis.output).calibration
+    print_lines(
+        [
+            "False: share of the pairs that are no verified copies; at most: its upper end with 95 % confidence.",
+            f"Whole curves, reasons, and edits one by one: {whole}",
+            "",
+        ]
+    )
+
+
+def _transfer_table(analysis: "Analysis") -> "Table":
+    columns = "common classes", "images", "centroid similarity", "with other classes", "accuracy"
+    table = new_table("Generalization, mean over the common classes", "", *columns)
+    for transfer in analysis.transfers:
+        mean = transfer.class_average
+        figures = (mean.centroid_similarity, mean.other_similarity, mean.accuracy)
+        cells = ("none" if figure is None else f"{figure:.3f}" for figure in figures)
+        where = f"{transfer.source.dataset} to {transfer.target.dataset}"
+        add_row(table, where, len(transfer.classes), f"{transfer.n_evaluated:,}", *cells)
+    return table
+
+
+def _criterion(analysis: "Analysis", method: str) -> str:
+    config = analysis.config
+    if method == "verified":
+        return "verified\ncopies"
+    words = analysis.thresholds.words(method)
+    if method == "cosine":
+        return f"cosine\n≥ {words}"
+    return f"{config.hashing.hash_type}\n≤ {words} of {config.hashing.n_bits} bits"
+
+
+def _model_line(analysis: "Analysis") -> str:
+    model = analysis.model
+    if model is None:
+        return "No encoder was needed."
+    not_clip = " It is not CLIP: its similarities mean something else." if model.is_clip is False else ""
+    precision = "" if model.precision == "unknown" else f"{model.precision}, "
+    return f"Encoder: {model.name} ({model.source}, {precision}{model.dim} dimensions).{not_clip}"
+
+
+def _file_lines(analysis: "Analysis") -> list[str]:
+    cross = CrossLayout(analysis.output)
+    lines = [f"Every number with what it rests on: {cross.overlap}"]
+    if analysis.copies is not None:
+        lines.append(f"Every pair with its evidence: {cross.pairs}; the groups: {cross.groups.name}")
+    drawing = cross.venn if len(analysis.datasets) <= MOST_FULL_DATASETS else cross.matrix
+    drawn = [drawing(method).name for method in analysis.overlaps()]
+    return [*lines, f"Pictures and lists are beside it, such as {drawn[-1]}"]

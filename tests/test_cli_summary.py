@@ -1,0 +1,145 @@
+"""The printed summary says what was found in few lines that fit the page, whatever the number and names of datasets."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import overlens
+from overlens.analysis import Analysis
+from overlens.calibration import Calibration
+from overlens.cli.summary import print_summary
+from overlens.cli.terminal import PLAIN_WIDTH
+from overlens.config import VerifyConfig
+from overlens.testing import FakeEncoder, write_pictures
+
+LONG = "a_collection_of_paintings_with_a_very_long_name", "another_collection_with_a_name_that_does_not_end"
+
+
+def tables(text: str) -> list[str]:
+    """All lines but those that name files and the encoder, which nothing wraps."""
+    return [line for line in text.splitlines() if "/" not in line and not line.startswith("Encoder")]
+
+
+def calibration(n_pairs: tuple[int, ...], n_verified: tuple[int, ...], place: int) -> Calibration:
+    n = len(n_pairs)
+    thresholds = tuple(np.linspace(0.99, 0.5, n).round(3).tolist())
+    return Calibration(
+        "cosine", "one", "two", 0.01, thresholds, n_pairs, n_verified, (0,) * n, ("crop",), ((3,),) * n, 4, place
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures")
+    for number, first in enumerate((0, 3, 20, 40)):
+        write_pictures(folder / str(number), range(first, first + 6))
+    return folder
+
+
+def analyse(folder: Path, *names: str, **options) -> Iterator[Analysis]:
+    given = {name: folder / str(number) for number, name in enumerate(names)}
+    result = overlens.analyze(given, encoder=FakeEncoder(), projections="none", **options)
+    yield result
+    result.workspace.close()
+
+
+@pytest.fixture(scope="module")
+def two(folder: Path) -> Iterator[Analysis]:
+    yield from analyse(folder, "one", "two")
+
+
+@pytest.fixture(scope="module")
+def four(folder: Path) -> Iterator[Analysis]:
+    yield from analyse(folder, "one", "two", "three", "four", cosine_threshold=1)
+
+
+def test_two_datasets_are_shown_in_full(two: Analysis, capsys: pytest.CaptureFixture[str]):
+    print_summary(two)
+    text = capsys.readouterr().out
+    for where in ("within one", "one in two", "within two", "two in one"):
+        assert sum(line.strip().startswith(where) for line in text.splitlines()) >= 1, where
+    assert f"{two.copies.overlap.n_grouped} images in {two.copies.overlap.n_groups} groups" in text
+    assert f"Candidate pairs looked at: {len(two.copies.judged)}; {two.copies.n_refuted} of them" in text
+    assert "pairs.parquet" in text and "venn_diagram_verified.png" in text
+
+
+def test_of_four_datasets_only_combinations_with_a_match_are_shown(four: Analysis, capsys: pytest.CaptureFixture[str]):
+    print_summary(four)
+    text = capsys.readouterr().out
+    shown = [line for line in text.splitlines() if " in " in line and "(" in line and "%" in line]
+    assert any(line.strip().startswith("one in two") for line in shown)
+    overlaps = four.overlaps().values()
+    silent = [
+        (name, other)
+        for name in four.datasets
+        for other in four.datasets
+        if not any(o.within[name] if name == other else o.contained[name][other] for o in overlaps)
+    ]
+    assert silent and f"In the other {len(silent)} combinations of datasets no image has a match." in text
+    assert not any(line.strip().startswith("four in three") for line in shown)
+    assert "No pair of any kind: " in text and "overlap_matrix_verified.png" in text
+
+
+def test_nothing_at_all_is_said_in_sentences(folder: Path, capsys: pytest.CaptureFixture[str]):
+    names = "a", "b", "c", "d"
+    given = {name: folder / f"alone-{name}" for name in names}
+    for number, path in enumerate(given.values()):
+        write_pictures(path, range(100 * number, 100 * number + 1))
+    result = overlens.analyze(given, method="perceptual", hash_threshold=0, projections="none")
+    print_summary(result)
+    text = capsys.readouterr().out
+    assert "In 16 combinations of datasets no image has a match." in text
+    assert "No pair of any kind: 10 combinations of datasets." in text
+    assert "No copies were found." in text and "Images with a match" not in text
+    result.workspace.close()
+
+
+def test_tables_fit_the_page_with_long_names_and_break_no_number(folder: Path, capsys: pytest.CaptureFixture[str]):
+    for result in analyse(folder, *LONG):
+        print_summary(result)
+        n_matched = result.overlap("verified").contained[LONG[0]][LONG[1]]
+    lines = tables(capsys.readouterr().out)
+    assert max(map(len, lines)) <= PLAIN_WIDTH
+    assert "…" not in "".join(lines)
+    (row,) = (line for line in lines if line.strip().startswith(f"{LONG[0]} in"))
+    assert row.rstrip().endswith(f"{n_matched} ({n_matched / 6:.1%})")
+
+
+def test_the_reference_and_the_bound_are_told(two: Analysis, capsys: pytest.CaptureFixture[str]):
+    capped = replace(two.copies.judged, candidates=replace(two.copies.judged.candidates, n_capped=3))
+    config = replace(two.config, verification=VerifyConfig(max_candidates=7, reference="one"))
+    print_summary(
+        replace(two, config=config, copies=replace(two.copies, judged=capped, n_low_information={"one": 2, "two": 0}))
+    )
+    text = capsys.readouterr().out
+    assert "3 images had more than 7 candidates (--max-candidates)" in text
+    assert "Pairs within one were not looked for" in text and "within one  " not in text
+    assert "2 images are too flat" in text
+
+
+def test_without_verification_a_match_is_not_called_a_copy(folder: Path, capsys: pytest.CaptureFixture[str]):
+    for result in analyse(folder, "one", "two", no_verify=True):
+        print_summary(result)
+    text = capsys.readouterr().out
+    assert "Nothing was verified" in text and "verified copies" not in text and "pairs.parquet" not in text
+
+
+def test_calibration_shows_the_choice_between_few_rows(two: Analysis, capsys: pytest.CaptureFixture[str]):
+    counts = (1, 4, 10, 20, 21, 30, 60, 300)
+    kept = calibration(counts, (1, 4, 10, 20, 20, 20, 20, 20), 3)
+    broken = calibration((5, 6), (0, 0), 0)
+    print_summary(replace(two, thresholds=replace(two.thresholds, calibrations=(kept, broken))))
+    text = capsys.readouterr().out
+    assert [counts[place] for place in kept.telling_places()] == [10, 20, 21, 60]
+    (chosen,) = (line for line in text.splitlines() if line.rstrip().endswith("chosen"))
+    assert chosen.split()[:3] == [f"{kept.chosen:g}", "20", "20"]
+    assert sum(line.rstrip().endswith("not kept") for line in text.splitlines()) == 1
+    assert "at most 0.01" in text and "calibration.json" in text
+
+
+def test_a_curve_without_pairs_shows_where_they_begin():
+    assert calibration((0, 0, 0, 0), (0, 0, 0, 0), 3).telling_places() == [3]
+    assert calibration((0, 0, 2, 9), (0, 0, 0, 0), 1).telling_places() == [1, 2]
