@@ -175,3 +175,12 @@ def test_pairs_inside_a_reference_are_reported_by_no_method(tmp_path: Path) -> N
     assert result.to_json()["reference"] == "given"
     lines = CrossLayout(result.output).curve("cosine", "csv").read_text().splitlines()
     assert not [line for line in lines if line.startswith("cosine,given,given,")]
+
+
+def test_the_least_sure_copies_are_shown_one_of_each_group(analysis: Analysis) -> None:
+    assert analysis.copies is not None
+    places, n_pairs = analysis.copies.least_sure("second", "first", 2)
+    assert n_pairs == 3
+    assert [analysis.copies.judged.describe(place).split(",")[0] for place in places] == ["edited", "edited"]
+    assert "mirrored" in " ".join(analysis.copies.judged.describe(place) for place in places)
+    assert CrossLayout(analysis.output).gallery("first", "second", "verified").read_bytes().startswith(b"\x89PNG")

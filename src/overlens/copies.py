@@ -23,7 +23,7 @@ from overlens.hashes import ORIENTED_SIZE
 from overlens.progress import Progress
 from overlens.records import Features
 from overlens.roster import Roster
-from overlens.verdicts import VERIFIED
+from overlens.verdicts import EDITED, VERIFIED
 from overlens.verification import REFUTED, JudgedPairs, PictureCache, judge_candidates
 
 
@@ -70,6 +70,27 @@ class Copies:
                 counted[name, other][rung] = n_images - before[name, other]
                 before[name, other] = n_images
         return counted
+
+    def least_sure(self, first: str, second: str, n: int) -> tuple[NDArray[np.intp], int]:
+        """Return the verified pairs of two datasets, or within one, that are most worth a look.
+
+        Args:
+            first: A dataset.
+            second: Another one, or the same.
+            n: How many pairs, each of a group of its own.
+
+        Returns:
+            Places among the judged pairs, the least sure rung and the weakest pair first; and the number of all
+            verified pairs there.
+        """
+        pairs, numbers = self.judged.candidates, sorted(map(self.roster.number_of, (first, second)))
+        owners = self.roster.dataset_of(pairs.left), self.roster.dataset_of(pairs.right)
+        is_here = (owners[0] == numbers[0]) & (owners[1] == numbers[1])
+        places = np.flatnonzero(is_here & (self.judged.verdicts <= EDITED))
+        order = np.lexsort((places, self.judged.strengths[places], -self.judged.verdicts[places].astype(np.int16)))
+        ordered = places[order]
+        _, of_group = np.unique(self.groups.group_of[pairs.left[ordered]], return_index=True)
+        return ordered[np.sort(of_group)[:n]], len(places)
 
     def to_json(self) -> dict[str, object]:
         """Return what `overlap.json` holds of the verified overlap, with what it rests on."""

@@ -6,6 +6,7 @@ run that reads no images has no galleries. An image that cannot be shown leaves 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations_with_replacement
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,9 @@ from overlens.errors import DecodeError
 from overlens.evidence import read_rendition
 from overlens.features import KnownImages
 from overlens.layout import AnalysisLayout, CrossLayout
-from overlens.matching import PairSet
+from overlens.matching import EXAMPLES, PairSet
 from overlens.notices import tell
+from overlens.overlap import VERIFIED_METHOD
 from overlens.overlap_pictures import describe_threshold
 from overlens.principal import principal_start
 from overlens.progress import Progress, Stage
@@ -93,9 +95,14 @@ def draw_galleries(analysis: Analysis, known: Sequence[KnownImages], progress: P
         return tell("galleries", ["left out, as --from-embeddings reads no images"])
     shelves = {images.listing.dataset: _shelve(analysis, images) for images in known}
     pair_sets = [pair_set for matches in analysis.matches.values() for pair_set in matches.pair_sets]
-    with progress.stage("Galleries", len(pair_sets), "pictures") as stage:
+    couples = list(combinations_with_replacement(shelves, 2)) if analysis.copies is not None else []
+    couples = [couple for couple in couples if analysis.thresholds.compares(*couple)]
+    with progress.stage("Galleries", len(pair_sets) + len(couples), "pictures") as stage:
         for pair_set in pair_sets:
             _draw_gallery(analysis, pair_set, shelves)
+            stage.advance(1)
+        for first, second in couples:
+            _draw_copies(analysis, shelves[first], shelves[second])
             stage.advance(1)
     unshown = [reason for shelf in shelves.values() for reason in shelf.unshown.values()]
     if not unshown:
@@ -118,11 +125,35 @@ def _draw_gallery(analysis: Analysis, pair_set: PairSet, shelves: Mapping[str, _
         criterion=describe_threshold(analysis, pair_set.method, f"{threshold:g}"),
         encoder=describe_encoder(analysis.model) if pair_set.method == "cosine" else "",
     )
-    if pair_set.is_within:
-        path = AnalysisLayout(analysis.output, pair_set.first).gallery(pair_set.method)
-    else:
-        path = CrossLayout(analysis.output).gallery(pair_set.first, pair_set.second, pair_set.method)
-    write_bytes(path, png)
+    write_bytes(_gallery_path(analysis, pair_set.first, pair_set.second, pair_set.method), png)
+
+
+def _draw_copies(analysis: Analysis, left: _Shelf, right: _Shelf) -> None:
+    """Draw the least sure verified pairs, which are those that people should look at."""
+    if analysis.copies is None:
+        return
+    copies = analysis.copies
+    places, n_pairs = copies.least_sure(left.dataset, right.dataset, EXAMPLES)
+    lefts = copies.roster.local(copies.judged.candidates.left[places]).tolist()
+    rights = copies.roster.local(copies.judged.candidates.right[places]).tolist()
+    cards = [
+        _card(left, right, i, j, copies.judged.describe(place))
+        for i, j, place in zip(lefts, rights, places.tolist(), strict=True)
+    ]
+    png = draw_gallery(
+        cards,
+        datasets=(left.dataset, right.dataset),
+        n_pairs=n_pairs,
+        criterion="as verified copies; one pair of a group",
+        order="least sure",
+    )
+    write_bytes(_gallery_path(analysis, left.dataset, right.dataset, VERIFIED_METHOD), png)
+
+
+def _gallery_path(analysis: Analysis, first: str, second: str, method: str) -> Path:
+    if first == second:
+        return AnalysisLayout(analysis.output, first).gallery(method)
+    return CrossLayout(analysis.output).gallery(first, second, method)
 
 
 def _card(left: _Shelf, right: _Shelf, i: int, j: int, score_text: str) -> PairCard:

@@ -17,7 +17,6 @@ from overlens.copies import Copies
 from overlens.groups import Groups
 from overlens.records import Features
 from overlens.roster import Roster
-from overlens.transforms import TransformFacts, describe_transform
 from overlens.verdicts import VERDICTS
 from overlens.verification import REFUTED, JudgedPairs
 
@@ -124,7 +123,7 @@ def _pair_columns(names: _Names, judged: JudgedPairs, rows: NDArray[np.intp]) ->
 def _fact_columns(copies: Copies, rows: NDArray[np.intp]) -> dict[str, Any]:
     import pyarrow as pa
 
-    facts = [_describe(copies.judged, row) for row in rows.tolist()]
+    facts = [copies.judged.transform_of(row) for row in rows.tolist()]
     columns = {
         name: pa.array([None if one is None else getattr(one, name) for one in facts], kind, from_pandas=True)
         for name, kind in FACTS.items()
@@ -133,11 +132,6 @@ def _fact_columns(copies: Copies, rows: NDArray[np.intp]) -> dict[str, Any]:
     zooms = _zooms(copies, rows)
     scales = [None if one is None else one.scale * zoom for one, zoom in zip(facts, zooms.tolist(), strict=True)]
     return {**columns, "scale": pa.array(scales, FACTS["scale"], from_pandas=True)}
-
-
-def _describe(judged: JudgedPairs, row: int) -> TransformFacts | None:
-    left, right = map(tuple, judged.shapes[row].tolist())
-    return describe_transform(judged.transforms[row], left, right) if left[0] else None
 
 
 def _zooms(copies: Copies, rows: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -24,7 +24,8 @@ from overlens.evidence import read_rendition
 from overlens.groups import Edges
 from overlens.progress import Stage
 from overlens.roster import Roster
-from overlens.verdicts import LOOK_ALIKE, SAME_BYTES, SAME_PIXELS
+from overlens.transforms import TransformFacts, describe, describe_transform
+from overlens.verdicts import LOOK_ALIKE, SAME_BYTES, SAME_PIXELS, VERDICTS
 from overlens.verify import PairEvidence, Picture, verify_pair
 
 TASK_PAIRS = 256
@@ -78,6 +79,17 @@ class JudgedPairs:
 
     def __len__(self) -> int:
         return len(self.candidates)
+
+    def transform_of(self, place: int) -> TransformFacts | None:
+        """Return what the transform of a pair does; None for equal files and pixels, which are not laid over."""
+        left, right = map(tuple, self.shapes[place].tolist())
+        return describe_transform(self.transforms[place], left, right) if left[0] else None
+
+    def describe(self, place: int) -> str:
+        """Say in words what was found of a pair: "edited, 0.94: mirrored"."""
+        verdict = VERDICTS[self.verdicts[place]].replace("_", " ")
+        facts = self.transform_of(place)
+        return verdict if facts is None else f"{verdict}, {self.strengths[place]:.2f}: {describe(facts)}"
 
     @property
     def edges(self) -> Edges:

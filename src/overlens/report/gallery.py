@@ -37,9 +37,15 @@ HEAD, CAPTION, ROW_GAP = 0.28, 0.46, 0.26
 
 
 def draw_gallery(
-    pairs: Sequence[PairCard], *, datasets: tuple[str, str], n_pairs: int, criterion: str, encoder: str = ""
+    pairs: Sequence[PairCard],
+    *,
+    datasets: tuple[str, str],
+    n_pairs: int,
+    criterion: str,
+    encoder: str = "",
+    order: str = "most alike",
 ) -> bytes:
-    """Draw the given pairs, which come most alike first.
+    """Draw the given pairs.
 
     Args:
         pairs: The pairs to show.
@@ -47,6 +53,7 @@ def draw_gallery(
         n_pairs: Number of all pairs that were found; the picture says how many of them it shows.
         criterion: When two images match, in words: "at cosine similarity ≥ 0.9".
         encoder: The encoder in words, or "" where none took part.
+        order: Which pairs these are, where there are more.
 
     Returns:
         PNG bytes; equal pairs give equal bytes.
@@ -57,7 +64,7 @@ def draw_gallery(
     if not pairs:
         message = f"No pairs {criterion}." if not n_pairs else f"{count_of(n_pairs, 'pair')}, none to show."
         return note_sheet(f"Alike images {where}", (about,), message)
-    title = f"Alike images {where}: {_how_many(len(pairs), n_pairs)}"
+    title = f"Alike images {where}: {_how_many(len(pairs), n_pairs, order)}"
     n_columns = min(2, len(pairs))
     n_rows = -(-len(pairs) // 2)
     cell_width, cell_height = 2 * FRAME + FRAME_GAP, HEAD + FRAME + CAPTION
@@ -80,9 +87,9 @@ def _notes(pairs: Sequence[PairCard]) -> tuple[str, ...]:
     )
 
 
-def _how_many(n_shown: int, n_pairs: int) -> str:
+def _how_many(n_shown: int, n_pairs: int, order: str) -> str:
     if n_shown < n_pairs:
-        return f"the {n_shown} most alike of {n_pairs:,} pairs"
+        return f"the {n_shown} {order} of {n_pairs:,} pairs"
     return "the only pair" if n_pairs == 1 else f"all {n_pairs} pairs"
 
 
@@ -90,7 +97,7 @@ def _draw_pair(axes: "Axes", pair: PairCard, rank: int, corner: tuple[float, flo
     left, top = corner
     width = 2 * FRAME + FRAME_GAP
     axes.text(left, top - HEAD / 2, f"{rank}", fontproperties=font(10, bold=True), color=MUTED, va="center")
-    score = drawable(pair.score_text)
+    score = shorten_end(drawable(pair.score_text), width - 0.5, 10, bold=True)
     axes.text(
         left + width / 2, top - HEAD / 2, score, fontproperties=font(10, bold=True), color=INK, ha="center", va="center"
     )
