@@ -44,7 +44,7 @@ def run(
 
 def test_galleries_of_whole_images_leave_nothing_to_say(runs):
     assert draw_galleries(*runs, Progress()) == []
-    assert len(list(runs[0].output.rglob("*_duplicate_examples_*.png"))) == 6
+    assert len(list(runs[0].output.rglob("*_duplicate_examples_*.png"))) == 9
 
 
 def test_galleries_open_no_image_again(runs):
