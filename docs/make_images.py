@@ -21,7 +21,7 @@ def main(demo: Path) -> None:
     cross = demo / "dataset" / "cross"
     pixels = cross / "gallery_archive_duplicate_examples_perceptual.png"
     subjects = cross / "gallery_archive_duplicate_examples_cosine.png"
-    save(Image.open(cross / "venn_diagram_perceptual.png"), "venn.png")
+    save(Image.open(cross / "venn_diagram_verified.png"), "venn.png")
     save(Image.open(cross / "combined_tsne_by_label.png"), "tsne.png")
     save(stack([gallery_row(pixels, 0), gallery_row(subjects, 2), gallery_row(subjects, 3)]), "pairs.png")
 
