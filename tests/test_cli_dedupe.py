@@ -56,7 +56,7 @@ def test_applied_it_writes_and_what_remains_has_nothing_to_remove(options: list[
 
 
 def test_what_is_left_fails_with_the_list(options: list[str], capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    import overlens.dedupe
+    import overlens.dedupe.run
 
     def find_nothing_to_remove(groups, edges, rule):
         return plan_removal(groups, edges, rule if rule.across_only else type(rule)(rule.reference, across_only=True))

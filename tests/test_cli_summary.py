@@ -9,7 +9,7 @@ import pytest
 
 import overlens
 from overlens.analysis import Analysis
-from overlens.calibration import Calibration
+from overlens.calibration.choice import Calibration
 from overlens.cli.summary import print_summary
 from overlens.cli.terminal import PLAIN_WIDTH
 from overlens.config import VerifyConfig

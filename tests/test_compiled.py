@@ -21,7 +21,7 @@ def test_kernels_compile_where_no_cache_can_be_written(tmp_path: Path):
         "import numba.core.caching as caching\n"
         # Root may write anywhere, so the places are taken away instead of their permissions.
         "caching.CacheImpl._locator_classes = []\n"
-        "from overlens.hashes import compute_hash\n"
+        "from overlens.hashes.compute import compute_hash\n"
         "import overlens; assert 'site' in overlens.__file__\n"
         "print(compute_hash(np.zeros((9, 9, 3), np.uint8), 'dhash', 8).size)\n"
     )

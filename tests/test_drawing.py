@@ -10,7 +10,7 @@ from overlens.analysis import Analysis
 from overlens.drawing import draw_galleries, draw_projections
 from overlens.features import KnownImages
 from overlens.progress import Progress
-from overlens.projections import ProjectionTable
+from overlens.projections.methods import ProjectionTable
 from overlens.testing import FakeEncoder, write_pictures
 
 

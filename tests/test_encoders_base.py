@@ -13,7 +13,7 @@ from overlens.config import EncoderConfig
 from overlens.encoders import Encoder, Resolved, load_encoder, resolve_model, wrap_encoder
 from overlens.errors import ConfigError, ModelError
 from overlens.records import ModelInfo
-from overlens.store import FeatureStore
+from overlens.store.shards import FeatureStore
 from overlens.testing import FakeEncoder
 
 

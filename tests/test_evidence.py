@@ -22,7 +22,7 @@ from overlens.evidence import (
     read_rendition,
     upright_hash,
 )
-from overlens.hashes import compute_hash, compute_oriented_hashes
+from overlens.hashes.compute import compute_hash, compute_oriented_hashes
 from overlens.testing import encode_picture, make_picture
 
 SHA = hashlib.sha256(b"a file").hexdigest()

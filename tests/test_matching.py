@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from overlens.calibration.thresholds import Thresholds, given_thresholds
 from overlens.config import PairConfig
 from overlens.layout import AnalysisLayout, CrossLayout
 from overlens.matching import match_datasets
 from overlens.progress import Progress
 from overlens.records import Features
-from overlens.thresholds import Thresholds, given_thresholds
 
 SIZES = {"a": 25, "b": 20, "c": 15}
 COUPLES = [("a", "a"), ("a", "b"), ("a", "c"), ("b", "b"), ("b", "c"), ("c", "c")]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from overlens.principal import principal_start
+from overlens.projections.principal import principal_start
 from overlens.search.neighbours import find_nearest
 from overlens.stacked import StackedRows
 

@@ -18,7 +18,7 @@ from PIL import ImageFilter, ImageOps
 
 from known_copies.scoring import Case, Found, Known, Pair, Score, make_pair
 from known_copies.sets import TWINS, find_images, fit_size
-from overlens.edits import HARD_EDITS, edit_image
+from overlens.calibration.edits import HARD_EDITS, edit_image
 
 Pixels = NDArray[np.uint8]
 Name = str
@@ -157,7 +157,7 @@ HARDER: Mapping[str, Callable[[Pillow.Image, Name], Pillow.Image]] = {
     "64 px": lambda image, _: _shrink(image, 64),
     "32 px": lambda image, _: _shrink(image, 32),
 }
-"""Stronger edits than those of `overlens.edits`, which no limit was chosen on."""
+"""Stronger edits than those of `overlens.calibration.edits`, which no limit was chosen on."""
 
 EDIT_NAMES = tuple(HARD_EDITS)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import finalize
 
 from overlens import __version__
+from overlens.calibration.thresholds import Thresholds
 from overlens.config import RunConfig
 from overlens.copies import Copies
 from overlens.errors import ConfigError
@@ -20,10 +21,9 @@ from overlens.fewshot import Split
 from overlens.frames import make_frame
 from overlens.matching import Matches, PairSet
 from overlens.overlap import VERIFIED_METHOD, Overlap
-from overlens.projections import ProjectionTable
-from overlens.recall import IdentifierRecall
+from overlens.projections.methods import ProjectionTable
+from overlens.recall.measure import IdentifierRecall
 from overlens.records import Failure, Features, ModelInfo
-from overlens.thresholds import Thresholds
 from overlens.transfer import Transfer
 
 if TYPE_CHECKING:

@@ -11,20 +11,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from overlens.candidates import CandidateConfig, CandidatePairs, count_candidate_comparisons, find_candidates
+from overlens.candidates.find import CandidateConfig, CandidatePairs, count_candidate_comparisons, find_candidates
 from overlens.config import HASH_TYPES, MAX_DISTANCE_BITS, MIN_SIMILARITY, RunConfig
 from overlens.engines import Engine
 from overlens.evidence import Evidence
 from overlens.extract import available_cores
 from overlens.features import KnownImages
-from overlens.group_overlap import VerifiedOverlap, measure_groups
-from overlens.groups import Groups, KeepRule, find_groups
-from overlens.hashes import ORIENTED_SIZE
+from overlens.groups.find import Groups, KeepRule, find_groups
+from overlens.groups.measure import VerifiedOverlap, measure_groups
+from overlens.hashes.compute import ORIENTED_SIZE
 from overlens.progress import Progress
 from overlens.records import Features
 from overlens.roster import Roster
 from overlens.verdicts import EDITED, VERIFIED
-from overlens.verification import REFUTED, JudgedPairs, PictureCache, judge_candidates
+from overlens.verify.judge import REFUTED, JudgedPairs, PictureCache, judge_candidates
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,8 @@ from overlens.matching import EXAMPLES, PairSet
 from overlens.notices import tell
 from overlens.overlap import VERIFIED_METHOD
 from overlens.overlap_pictures import describe_threshold
-from overlens.principal import principal_start
 from overlens.progress import Progress, Stage
-from overlens.projections import (
+from overlens.projections.methods import (
     METHOD_NAMES,
     MIN_IMAGES,
     Projection,
@@ -33,6 +32,7 @@ from overlens.projections import (
     neighbours_needed,
     project,
 )
+from overlens.projections.principal import principal_start
 from overlens.records import Features
 from overlens.report.coordinates import coordinates_csv
 from overlens.report.figures import draw_projection, draw_transfer

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from overlens.config import HASH_TYPES
 from overlens.decode import decode_rgb
 from overlens.errors import DecodeError, StoreError
-from overlens.hashes import ORIENTED_SIZE, compute_oriented_hashes, hash_recipe
+from overlens.hashes.compute import ORIENTED_SIZE, compute_oriented_hashes, hash_recipe
+from overlens.hashes.orientation import N_ORIENTATIONS
 from overlens.jpegs import is_plain_jpeg
-from overlens.orientation import N_ORIENTATIONS
 
 Pixels = NDArray[np.uint8]
 
@@ -148,7 +148,7 @@ def measure_detail(pixels: Pixels) -> float:
     is taken out, and what remains is measured by its root mean square; the largest of the three channels counts. So
     plain gradients are near 0 too, and fine noise counts for little.
     """
-    from overlens.hash_kernels import mean_cells
+    from overlens.hashes.kernels import mean_cells
 
     n_rows, n_columns = (min(side, _DETAIL_SIDE) for side in pixels.shape[:2])
     cells = mean_cells(np.ascontiguousarray(pixels), n_rows, n_columns).reshape(-1, 3)

@@ -21,7 +21,7 @@ from overlens.atomic import replaced_file, replaced_text, write_bytes, write_jso
 from overlens.config import HashConfig
 from overlens.features import KnownImages
 from overlens.fewshot import Split
-from overlens.hashes import hash_recipe, hashes_to_hex
+from overlens.hashes.compute import hash_recipe, hashes_to_hex
 from overlens.layout import AnalysisLayout, CrossLayout
 from overlens.records import Failure, Features, ModelInfo
 from overlens.transfer import Transfer

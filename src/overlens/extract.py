@@ -24,9 +24,9 @@ from overlens.decode import decode_rgb
 from overlens.encoders.base import LoadedEncoder
 from overlens.errors import DecodeError
 from overlens.evidence import keep_rendition, make_evidence, upright_hash
-from overlens.hashes import ORIENTED_SIZE, compute_hash
+from overlens.hashes.compute import ORIENTED_SIZE, compute_hash
 from overlens.records import Failure
-from overlens.store import ShardRecord, Stamp, make_stamp
+from overlens.store.shards import ShardRecord, Stamp, make_stamp
 
 Pixels = NDArray[np.uint8]
 

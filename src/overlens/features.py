@@ -15,16 +15,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from overlens.blobs import Blobs
 from overlens.config import HashConfig
 from overlens.encoders.base import LoadedEncoder
 from overlens.engines import Engine
 from overlens.evidence import ROW_BYTES, Evidence, evidence_fingerprint
 from overlens.extract import EMBEDDING, EVIDENCE, HASH, Extractor, ShardFeatures, ShardTask
-from overlens.hashes import hash_recipe
+from overlens.hashes.compute import hash_recipe
 from overlens.progress import Stage
 from overlens.records import Failure, Listing
-from overlens.store import FeatureStore, ShardRecord, Stamp, make_stamp
+from overlens.store.blobs import Blobs
+from overlens.store.shards import FeatureStore, ShardRecord, Stamp, make_stamp
 
 LOG = logging.getLogger(__name__)
 SHARD_IMAGES = 256

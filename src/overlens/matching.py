@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overlens.atomic import replaced_text
+from overlens.calibration.thresholds import Thresholds, given_thresholds
 from overlens.config import PairConfig
 from overlens.layout import AnalysisLayout, CrossLayout
 from overlens.overlap import Overlap, measure_overlap
@@ -25,7 +26,6 @@ from overlens.search.cosine import find_cosine_pairs
 from overlens.search.hamming import find_hamming_pairs
 from overlens.search.tiles import count_comparisons
 from overlens.spool import MatchFlags, Order, PairSpool, write_pairs_json
-from overlens.thresholds import Thresholds, given_thresholds
 
 LOG = logging.getLogger(__name__)
 MOST_ALIKE: dict[str, Order] = {"cosine": "descending", "perceptual": "ascending"}

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Flags = NDArray[np.bool_]
 
 VERIFIED_METHOD = "verified"
-"""The method whose matches follow from groups of verified pairs (`overlens.group_overlap`)."""
+"""The method whose matches follow from groups of verified pairs (`overlens.groups.measure`)."""
 
 
 @dataclass(frozen=True, slots=True)

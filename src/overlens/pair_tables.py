@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from overlens.atomic import replaced_file
 from overlens.config import HASH_TYPES
 from overlens.copies import Copies
-from overlens.groups import Groups
+from overlens.groups.find import Groups
 from overlens.records import Features
 from overlens.roster import Roster
 from overlens.verdicts import VERDICTS
-from overlens.verification import REFUTED, JudgedPairs
+from overlens.verify.judge import REFUTED, JudgedPairs
 
 if TYPE_CHECKING:
     import pyarrow

@@ -11,6 +11,8 @@ from itertools import chain, permutations
 
 from overlens.analysis import Analysis
 from overlens.atomic import sole_writer, write_json, write_text
+from overlens.calibration.judged import Judged
+from overlens.calibration.thresholds import Thresholds, calibrate_thresholds, given_thresholds
 from overlens.config import RunConfig
 from overlens.copies import Copies, find_copies
 from overlens.decode import image_extensions
@@ -20,8 +22,6 @@ from overlens.engines import Engine, make_engine
 from overlens.export import export_splits, export_transfer, write_failures
 from overlens.features import KnownImages
 from overlens.fewshot import Split, draw_splits
-from overlens.identifiers import read_identifiers
-from overlens.judged import Judged
 from overlens.layout import AnalysisLayout, CrossLayout
 from overlens.leftovers import find_files, tell_leftovers
 from overlens.matching import match_datasets
@@ -31,9 +31,9 @@ from overlens.pair_tables import write_groups, write_pairs
 from overlens.planning import Material, check_failures, plan_images, plan_published
 from overlens.prepared import prepared_images
 from overlens.progress import Progress
-from overlens.recall import IdentifierRecall, Verified, measure_recalls, missed_csv
+from overlens.recall.identifiers import read_identifiers
+from overlens.recall.measure import IdentifierRecall, Verified, measure_recalls, missed_csv
 from overlens.records import Features
-from overlens.thresholds import Thresholds, calibrate_thresholds, given_thresholds
 from overlens.transfer import Transfer, measure_transfer
 
 

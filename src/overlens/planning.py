@@ -13,7 +13,7 @@ from itertools import combinations
 from overlens.config import EncoderConfig, HashConfig, RunConfig
 from overlens.encoders import Encoder, LoadedEncoder, load_encoder, wrap_encoder
 from overlens.errors import ConfigError, DatasetError
-from overlens.hashes import check_hash_size
+from overlens.hashes.compute import check_hash_size
 from overlens.layout import AnalysisLayout, CrossLayout
 from overlens.notices import tell
 from overlens.records import Failure, Features, Listing, ModelInfo

@@ -13,7 +13,7 @@ from overlens.errors import DatasetError
 from overlens.run_options import config_from_options, default_options
 
 if TYPE_CHECKING:
-    from overlens.dedupe import Deduped
+    from overlens.dedupe.run import Deduped
 
 REMOVAL = "Removal"
 N_EXAMPLES = 3
@@ -58,7 +58,7 @@ def dedupe(apply: bool, across_only: bool, as_json: bool, verbose: bool, **optio
     config = config_from_options({**options, "projections": "none"})
     console = start_logging(verbose)
 
-    from overlens.dedupe import dedupe as run
+    from overlens.dedupe.run import dedupe as run
     from overlens.progress import TerminalProgress
 
     result = run(config, across_only=across_only, apply=apply, progress=TerminalProgress(console))
@@ -108,7 +108,7 @@ def _audit_line(result: "Deduped") -> str:
 def _next_lines(result: "Deduped") -> list[str]:
     if result.cleaned is None:
         return ["Dry run: no list was written. --apply writes the removal list, the audit and what remains."]
-    from overlens.dedupe import CleanedLayout
+    from overlens.dedupe.run import CleanedLayout
 
     layout = CleanedLayout(result.config.output_root)
     lines = [f"Removal list: {layout.removed}", f"Audit: {layout.audit}"]

@@ -70,6 +70,7 @@ def _print_recovery(lines: "list[Recovery]", others: dict[str, int]) -> None:
             "A perceptual hash sees pixels: it finds resized and recompressed copies and misses mirrored ones.",
             "An embedding sees subjects: it finds mirrored copies, and also pictures that are only alike.",
             "Verification lays every pair that either suggests over one another, and keeps what agrees in detail.",
+            "What it finds of the grass was not planted, and is real: that photograph repeats a patch of itself.",
             "",
         ]
     )

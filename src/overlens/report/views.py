@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from overlens.projections import METHOD_NAMES
+from overlens.projections.methods import METHOD_NAMES
 from overlens.records import FloatRows, ModelInfo
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from overlens.orientation import N_ORIENTATIONS
+from overlens.hashes.orientation import N_ORIENTATIONS
 from overlens.records import PairBlock
 from overlens.search.hamming import find_hamming_pairs
 from overlens.search.tiles import Tile, plan_tiles

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from overlens.config import DatasetSpec
 from overlens.errors import DatasetError, StoreError
-from overlens.hashes import hashes_from_hex
+from overlens.hashes.compute import hashes_from_hex
 from overlens.layout import AnalysisLayout, InputLayout
 from overlens.records import HashRows
 from overlens.sources.description import Description

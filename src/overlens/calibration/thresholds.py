@@ -1,0 +1,191 @@
+"""Which threshold each method has for each two datasets and within each: as given, or calibrated where `auto` is asked.
+
+Shapes: none; plain numbers.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations_with_replacement
+from typing import Any
+
+from overlens.calibration.choice import CONFIDENCE, COSINES, Calibration, calibrate
+from overlens.calibration.edit_scores import EditProbe, EditScores, measure_edits, sample_rows
+from overlens.calibration.judged import Judged
+from overlens.config import PairConfig, RunConfig
+from overlens.encoders.base import LoadedEncoder
+from overlens.features import KnownImages
+from overlens.progress import Progress
+from overlens.records import Features
+from overlens.search.tiles import count_comparisons
+
+Couple = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """The threshold of each method for every couple of datasets; a couple of one dataset twice is within it.
+
+    Attributes:
+        values: Method -> couple in the order of the run -> cosine similarity or distance in bits, inclusive.
+        calibrations: How the automatic ones were chosen.
+        reference: Dataset that is taken as given, so that pairs within it are not reported; None if there is none.
+    """
+
+    values: Mapping[str, Mapping[Couple, float]]
+    calibrations: tuple[Calibration, ...] = ()
+    reference: str | None = None
+
+    def compares(self, first: str, second: str) -> bool:
+        """Whether pairs of these two datasets, or within the one, are reported."""
+        return first != second or first != self.reference
+
+    def of(self, method: str, first: str, second: str) -> float:
+        """Return the threshold for two datasets in either order; raises ValueError if there is none."""
+        values = self.values.get(method, {})
+        if (first, second) not in values and (second, first) not in values:
+            raise ValueError(f"there is no threshold by {method} for {first!r} and {second!r}")
+        return values[(first, second) if (first, second) in values else (second, first)]
+
+    def applied(self, config: PairConfig, first: str, second: str) -> PairConfig:
+        """Return `config` with the thresholds that hold for two datasets."""
+        stated = {"cosine": config.min_similarity, "perceptual": config.max_distance_bits}
+        cosine, bits = (
+            self.of(method, first, second) if method in self.values else stated[method] for method in stated
+        )
+        return replace(config, min_similarity=cosine, max_distance_bits=None if bits is None else int(bits))
+
+    def most_generous(self, method: str) -> float:
+        """Return the threshold of a method that lets most pairs pass, over all couples."""
+        values = self.values[method].values()
+        return min(values) if method == "cosine" else max(values)
+
+    def words(self, method: str) -> str:
+        """Return the thresholds of a method in words: "0.9", or "0.58 to 0.81" where couples have their own."""
+        least, most = min(self.values[method].values()), max(self.values[method].values())
+        return f"{least:g}" if least == most else f"{least:g} to {most:g}"
+
+    def is_automatic(self, method: str) -> bool:
+        """Whether the thresholds of a method were calibrated."""
+        return any(calibration.method == method for calibration in self.calibrations)
+
+    def to_json(self, method: str) -> dict[str, Any]:
+        """Return `{"within": {A: threshold}, "across": {A: {B: threshold}}}`, datasets in alphabetical order."""
+        couples = self.values[method]
+        names = sorted({name for couple in couples for name in couple})
+        return {
+            "within": {name: couples[name, name] for name in names},
+            "across": {
+                name: {other: self.of(method, name, other) for other in names if other != name} for name in names
+            },
+        }
+
+    def calibration_json(self) -> dict[str, Any]:
+        """Return what `calibration.json` holds: every automatic threshold with the curve it was chosen from."""
+        return {
+            "false_discovery_rate": self.calibrations[0].rate if self.calibrations else None,
+            "confidence": CONFIDENCE,
+            "calibrations": [calibration.to_json() for calibration in self.calibrations],
+        }
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know: where no threshold keeps the stated rate."""
+        return tuple(
+            f"{one.method}, {one.where}: {one.reason}; {one.chosen:g} is used, and its pairs are not to be taken for "
+            "copies"
+            for one in self.calibrations
+            if not one.is_kept
+        )
+
+
+def given_thresholds(config: PairConfig, datasets: Sequence[str], reference: str | None = None) -> Thresholds:
+    """Return the stated thresholds, the same for every couple; methods whose threshold is automatic are left out."""
+    stated = {"cosine": config.min_similarity, "perceptual": config.max_distance_bits}
+    couples = list(combinations_with_replacement(datasets, 2))
+    return Thresholds(
+        {
+            method: dict.fromkeys(couples, value)
+            for method, value in stated.items()
+            if method in config.methods and value is not None
+        },
+        reference=reference,
+    )
+
+
+def calibrate_thresholds(
+    config: RunConfig,
+    features: Sequence[Features],
+    sources: tuple[Sequence[KnownImages], LoadedEncoder | None],
+    judged: Judged,
+    *,
+    progress: Progress,
+) -> Thresholds:
+    """Return the thresholds of a run: the given ones, and for `auto` those that calibration chooses.
+
+    Args:
+        config: The run; `config.pairs` says which thresholds are automatic, and the rate they must keep.
+        features: Every dataset, in the order of the run.
+        sources: The images of every dataset in the same order, and the encoder of the run.
+        judged: What verification found.
+        progress: Shows how far it has come.
+
+    Raises:
+        StoreError: A stored rendition is damaged.
+    """
+    given = given_thresholds(config.pairs, [one.dataset for one in features], config.reference)
+    automatic = config.pairs.automatic
+    if not automatic:
+        return given
+    edits = _measure_all(config, features, sources, progress)
+    chosen = [one for method in automatic for one in _calibrate(config, method, features, (judged, edits), progress)]
+    values: dict[str, dict[Couple, float]] = {method: {} for method in automatic}
+    for one in chosen:
+        values[one.method][one.first, one.second] = one.chosen
+    if config.reference is not None:
+        # Nothing was verified within it, and its pairs are not of interest: the strictest threshold holds there.
+        strictest = {"cosine": COSINES[0], "perceptual": 0}
+        for method in automatic:
+            values[method][config.reference, config.reference] = strictest[method]
+    return Thresholds({**given.values, **values}, tuple(chosen), config.reference)
+
+
+def _measure_all(
+    config: RunConfig,
+    features: Sequence[Features],
+    sources: tuple[Sequence[KnownImages], LoadedEncoder | None],
+    progress: Progress,
+) -> Mapping[str, Mapping[str, EditScores]]:
+    """Return dataset -> method -> scores of known edits."""
+    known, encoder = sources
+    automatic = config.pairs.automatic
+    probe = EditProbe(
+        encoder if "cosine" in automatic else None,
+        config.hashing if "perceptual" in automatic else None,
+        config.workers,
+    )
+    samples = [sample_rows(images) for images in known]
+    with progress.stage("Known edits", sum(map(len, samples))) as stage:
+        return {
+            one.dataset: measure_edits(images, one, rows, probe, stage)
+            for images, one, rows in zip(known, features, samples, strict=True)
+        }
+
+
+def _calibrate(
+    config: RunConfig,
+    method: str,
+    features: Sequence[Features],
+    positives: tuple[Judged, Mapping[str, Mapping[str, EditScores]]],
+    progress: Progress,
+) -> Iterator[Calibration]:
+    judged, edits = positives
+    couples = [
+        (left, right)
+        for left, right in combinations_with_replacement(features, 2)
+        if not left.dataset == right.dataset == config.reference
+    ]
+    total = sum(count_comparisons(left.n_kept, None if left is right else right.n_kept) for left, right in couples)
+    with progress.stage(f"Calibration by {method}", total, "comparisons") as stage:
+        for couple in couples:
+            own = [edits[name][method] for name in dict.fromkeys(one.dataset for one in couple)]
+            yield calibrate(method, couple, judged, own, rate=config.pairs.false_discovery_rate, progress=stage.advance)

@@ -1,0 +1,1 @@
+"""Which pairs of images are worth a close look."""

@@ -1,0 +1,1 @@
+"""Remove copies: which images go, what remains, and whether anything is left."""

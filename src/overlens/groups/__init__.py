@@ -1,0 +1,1 @@
+"""Groups of copies and the overlap they make."""

@@ -1,0 +1,1 @@
+"""Perceptual hashes of pixels, in all eight flips and rotations."""

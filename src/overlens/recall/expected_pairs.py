@@ -1,0 +1,87 @@
+"""Pairs of images that carry one identifier, and the best score of each identifier.
+
+Scores are computed in the one fixed way: float64 dot products rounded to float32, distances of stored bits. An
+identifier that stands on p images here and q there costs p x q comparisons; memory is that of a block of pairs.
+
+Shapes: k shared identifiers, n and m images of two datasets, d dimensions, b bytes of a hash.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from overlens.recall.identifiers import NO_IDENTIFIER, SharedIdentifiers
+from overlens.records import FloatRows, HashRows
+
+_PAIRS_AT_ONCE = 1024
+
+Places = NDArray[np.int32]
+Rows = NDArray[np.int64]
+Scores = NDArray[np.float64]
+
+
+def best_cosines(shared: SharedIdentifiers, left: FloatRows, right: FloatRows) -> Scores:
+    """Return the largest cosine similarity of each identifier's pairs, `(k,)` float64 holding float32 values.
+
+    Args:
+        shared: The identifiers.
+        left: `(n, d)` float32 rows of length 1 of the first dataset.
+        right: `(m, d)` the same of the second.
+    """
+    return _best_of(shared, lambda i, j: _cosines(left[i], right[j]), np.maximum, -np.inf)
+
+
+def best_distances(shared: SharedIdentifiers, left: HashRows, right: HashRows) -> Scores:
+    """Return the smallest Hamming distance of each identifier's pairs, `(k,)` float64 holding whole bits.
+
+    Args:
+        shared: The identifiers.
+        left: `(n, b)` uint8 packed hashes of the first dataset.
+        right: `(m, b)` the same of the second.
+    """
+    return _best_of(shared, lambda i, j: _distances(left[i], right[j]), np.minimum, np.inf)
+
+
+def first_rows(numbers: Places, k: int) -> Places:
+    """Return the first row of each identifier, `(k,)` int32; `numbers` is a column of `SharedIdentifiers`."""
+    first = np.zeros(k, np.int32)
+    rows = np.flatnonzero(numbers != NO_IDENTIFIER)[::-1]
+    first[numbers[rows]] = rows  # the last one written is the first row
+    return first
+
+
+def _best_of(
+    shared: SharedIdentifiers, score: Callable[[Rows, Rows], Scores], better: np.ufunc, worst: float
+) -> Scores:
+    """Return the best score of each identifier over all pairs of its images, `(k,)`."""
+    best = np.full(len(shared), worst)
+    for numbers, left, right in list_expected_pairs(shared):
+        better.at(best, numbers, score(left, right))
+    return best
+
+
+def list_expected_pairs(
+    shared: SharedIdentifiers,
+) -> Iterator[tuple[Places, Rows, Rows]]:
+    """Yield all pairs of images with one identifier, a bounded number at once: identifiers, left rows, right rows."""
+    order = np.argsort(shared.right, kind="stable")
+    starts = np.searchsorted(shared.right[order], np.arange(len(shared) + 1))
+    rows = np.flatnonzero(shared.left != NO_IDENTIFIER)
+    lengths = np.diff(starts)[shared.left[rows]]
+    ends = np.cumsum(lengths)
+    for first in range(0, int(ends[-1]) if len(ends) else 0, _PAIRS_AT_ONCE):
+        pairs = np.arange(first, min(first + _PAIRS_AT_ONCE, ends[-1]))
+        owners = np.searchsorted(ends, pairs, side="right")
+        numbers = shared.left[rows[owners]]
+        within = pairs - (ends - lengths)[owners]
+        yield numbers, rows[owners], order[starts[numbers] + within]
+
+
+def _cosines(left: NDArray[np.float32], right: NDArray[np.float32]) -> Scores:
+    products = np.einsum("md,md->m", left.astype(np.float64), right.astype(np.float64))
+    return np.asarray(products.astype(np.float32), np.float64)
+
+
+def _distances(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> Scores:
+    return np.asarray(np.bitwise_count(left ^ right).sum(axis=1), np.float64)

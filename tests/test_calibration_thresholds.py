@@ -1,0 +1,219 @@
+"""Automatic thresholds, from files to the choice: known edits of the user's own images, and pairs that were judged."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from overlens.calibration.edit_scores import EditProbe, measure_edits, sample_rows
+from overlens.calibration.edits import EDITS, edit_image
+from overlens.calibration.judged import Judged
+from overlens.calibration.thresholds import Thresholds, calibrate_thresholds, given_thresholds
+from overlens.cli.compute import compute
+from overlens.config import DatasetSpec, EncoderConfig, HashConfig, RunConfig
+from overlens.decode import decode_rgb
+from overlens.encoders import LoadedEncoder, load_encoder, wrap_encoder
+from overlens.engines import make_engine
+from overlens.evidence import read_rendition
+from overlens.extract import Extractor
+from overlens.features import KnownImages, Stores, compute_features
+from overlens.groups.find import NO_GROUP
+from overlens.hashes.compute import compute_hash
+from overlens.progress import Progress
+from overlens.records import Features
+from overlens.roster import Roster
+from overlens.run_options import config_from_options
+from overlens.sources import list_images
+from overlens.testing import FakeEncoder, encode_picture, write_pictures
+
+HASHING = HashConfig()
+
+
+def extract(folder: Path, store: Path, encoder: LoadedEncoder) -> tuple[KnownImages, Features]:
+    listing = list_images(DatasetSpec(folder.name, folder), folder, use_ground_truth=False)
+    with Extractor(HASHING, encoder, workers=2) as extractor, Progress().stage("x", 1) as stage:
+        stores = Stores.open(store, HASHING, encoder, evidence=True)
+        known = compute_features(listing, stores, extractor, make_engine("local"), stage)
+    rows = np.concatenate(list(known.embedding_blocks()))
+    return known, Features(folder.name, known.keys, known.labels, embeddings=rows, hashes=known.hash_rows())
+
+
+def write_edits(source: Path, target: Path, names: list[str], edits: tuple[str, ...]) -> None:
+    """Write one edit of each named image, in turn."""
+    for number, name in enumerate(names):
+        edited = edit_image(decode_rgb((source / name).read_bytes()), edits[number % len(edits)], key=name, seed=99)
+        path = target / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(edited).save(path)
+
+
+def judge_by_names(first: Features, second: Features) -> Judged:
+    """Groups by construction: an image of the second dataset is the copy of the one it is named after."""
+    roster = Roster((first.dataset, second.dataset), (first.n_kept, second.n_kept))
+    numbers = {key: number for number, key in enumerate(first.keys)}
+    copied = [numbers.get(key.removesuffix(".png"), NO_GROUP) for key in second.keys]
+    own = [number if number in copied else NO_GROUP for number in range(first.n_kept)]
+    none = np.zeros(0, np.int32)
+    return Judged(roster, none, none, np.zeros(0, np.uint8), np.array([*own, *copied], np.int32))
+
+
+def automatic(**others: object) -> RunConfig:
+    options = {"datasets": ("first", "second"), "cosine_threshold": "auto", "hash_threshold": "auto", "workers": 2}
+    return config_from_options({**options, **others})
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    write_pictures(tmp_path / "first", range(24))
+    (tmp_path / "first" / "a" / "blank.png").write_bytes(_blank())
+    return tmp_path / "first"
+
+
+def _blank() -> bytes:
+    """A plain gradient: it has an embedding, and nothing to see."""
+    return encode_picture(
+        np.broadcast_to(np.linspace(240, 250, 40).astype(np.uint8)[None, :, None], (30, 40, 3)).copy()
+    )
+
+
+def test_known_edits_are_measured_against_the_stored_features(pictures: Path, tmp_path: Path):
+    encoder = wrap_encoder(FakeEncoder(), batch_size=8)
+    known, features = extract(pictures, tmp_path / "store", encoder)
+    rows = sample_rows(known, 10)
+    assert len(rows) == 10 and sorted(rows.tolist()) == rows.tolist()
+    assert set(sample_rows(known, 5).tolist()) < set(rows.tolist())
+    assert known.keys.index("a/blank.png") not in sample_rows(known, 1000) and len(sample_rows(known, 1000)) == 24
+    probe = EditProbe(encoder, HASHING, workers=2)
+    with Progress().stage("edits", 10) as stage:
+        found = measure_edits(known, features, rows, probe, stage)
+        again = measure_edits(known, features, rows, EditProbe(encoder, HASHING, workers=1), stage)
+    assert found["cosine"].edits == tuple(EDITS)
+    for method, scores in found.items():
+        assert scores.scores.shape == (10, len(EDITS))
+        assert np.array_equal(scores.scores, again[method].scores)
+    # One of them by hand; a PNG has a rendition in JPEG, which stands for the picture.
+    row, place = int(rows[3]), list(EDITS).index("grey")
+    edited = edit_image(read_rendition(known.renditions().get(row)), "grey", key=known.keys[row])
+    bits = np.bitwise_count(compute_hash(edited, "phash", 8) ^ features.hashes[row]).sum()
+    vector = encoder.encode(encoder.prepare(edited)[None])[0][0].astype(np.float64)
+    assert found["perceptual"].scores[3, place] == bits
+    assert found["cosine"].scores[3, place] == pytest.approx(vector @ features.embeddings[row], abs=1e-6)
+    assert set(measure_edits(known, features, rows[:1], EditProbe(None, HASHING), stage)) == {"perceptual"}
+
+
+def test_each_couple_gets_the_threshold_that_its_copies_allow(pictures: Path, tmp_path: Path):
+    encoder = wrap_encoder(FakeEncoder(), batch_size=8)
+    first = extract(pictures, tmp_path / "store1", encoder)
+    names = [key for key in first[0].keys if "blank" not in key][:16]
+    write_edits(pictures, tmp_path / "second", names, ("jpeg50", "half_size"))
+    second = extract(tmp_path / "second", tmp_path / "store2", encoder)
+    judged, progress = judge_by_names(first[1], second[1]), Progress()
+    sources = (first[0], second[0]), encoder
+    found = calibrate_thresholds(automatic(), (first[1], second[1]), sources, judged, progress=progress)
+    assert [(one.method, one.first, one.second) for one in found.calibrations] == [
+        (method, *couple)
+        for method in ("cosine", "perceptual")
+        for couple in (("first", "first"), ("first", "second"), ("second", "second"))
+    ]
+    across = found.calibrations[4]
+    assert across.n_verified[across.place] == 16 and across.is_kept
+    assert found.of("perceptual", "second", "first") == across.chosen
+    assert across.n_edited == 24 + 16 and 0 < across.recall(across.place) < 1
+    assert across.recall(across.place, "jpeg50") > across.recall(across.place, "mirror")
+    assert found.to_json("cosine")["across"]["second"]["first"] == found.calibrations[1].chosen
+    assert {stage for stage in progress.seconds} == {
+        "Known edits",
+        "Calibration by cosine",
+        "Calibration by perceptual",
+    }
+    assert len(found.calibration_json()["calibrations"]) == 6 and not found.warnings
+    assert all(one.place in one.telling_places() for one in found.calibrations)
+
+
+def test_thresholds_are_said_in_words():
+    own = Thresholds({"cosine": {("a", "a"): 0.81, ("a", "b"): 0.58}, "perceptual": {("a", "a"): 5}})
+    assert (own.words("cosine"), own.words("perceptual")) == ("0.58 to 0.81", "5")
+    assert own.of("cosine", "b", "a") == 0.58
+    with pytest.raises(ValueError, match="no threshold by perceptual for 'a' and 'b'"):
+        own.of("perceptual", "a", "b")
+
+
+def test_only_what_is_automatic_is_calibrated(pictures: Path, tmp_path: Path):
+    encoder = wrap_encoder(FakeEncoder(), batch_size=8)
+    known, features = extract(pictures, tmp_path / "store", encoder)
+    none = np.zeros(0, np.int32)
+    judged = Judged(Roster(("first",), (25,)), none, none, np.zeros(0, np.uint8), np.full(25, NO_GROUP, np.int32))
+    mixed = automatic(datasets=("first",), cosine_threshold=0.8)
+    found = calibrate_thresholds(mixed, [features], ([known], None), judged, progress=Progress())
+    assert found.of("cosine", "first", "first") == 0.8 and found.words("cosine") == "0.8"
+    assert [one.method for one in found.calibrations] == ["perceptual"]
+    assert found.is_automatic("perceptual") and not found.is_automatic("cosine")
+    stated = automatic(datasets=("first",), cosine_threshold=0.8, hash_threshold=3)
+    with pytest.raises(ValueError, match="were judged on other images"):
+        other = Judged(Roster(("first",), (1,)), none, none, np.zeros(0, np.uint8), np.full(1, NO_GROUP, np.int32))
+        calibrate_thresholds(mixed, [features], ([known], None), other, progress=Progress())
+    assert calibrate_thresholds(stated, [features], ([], None), judged, progress=Progress()) == given_thresholds(
+        stated.pairs, ["first"]
+    )
+
+
+def test_within_the_reference_the_strictest_threshold_holds(pictures: Path, tmp_path: Path):
+    encoder = wrap_encoder(FakeEncoder(), batch_size=8)
+    known, features = extract(pictures, tmp_path / "store", encoder)
+    none = np.zeros(0, np.int32)
+    judged = Judged(Roster(("first",), (25,)), none, none, np.zeros(0, np.uint8), np.full(25, NO_GROUP, np.int32))
+    config = automatic(datasets=("first",), reference="first")
+    found = calibrate_thresholds(config, [features], ([known], encoder), judged, progress=Progress())
+    assert (found.of("cosine", "first", "first"), found.of("perceptual", "first", "first")) == (0.999, 0)
+    assert found.calibrations == ()
+
+
+@pytest.mark.slow
+def test_thresholds_for_photographs_by_the_offline_encoder(shared_data: Path, tmp_path: Path):
+    """Of two halves of a collection with edited copies between them, the copies are found and little else."""
+    images = sorted((shared_data / "caltech101_mini").rglob("*.jpg"))[::12]
+    for path in images[:50]:
+        (tmp_path / "first").mkdir(exist_ok=True)
+        (tmp_path / "first" / f"{path.parent.name}-{path.name}").write_bytes(path.read_bytes())
+    names = sorted(path.name for path in (tmp_path / "first").iterdir())[::2]
+    write_edits(tmp_path / "first", tmp_path / "second", names, ("jpeg10", "half_size", "blur", "text"))
+    for path in images[50:]:
+        (tmp_path / "second" / f"{path.parent.name}-{path.name}").write_bytes(path.read_bytes())
+    encoder = load_encoder(EncoderConfig("offline", n_threads=2))
+    (known, features), (others, other_features) = (
+        extract(tmp_path / name, tmp_path / "store" / name, encoder) for name in ("first", "second")
+    )
+    judged = judge_by_names(features, other_features)
+    config = automatic(clip_model="offline", projections="none")
+    found = calibrate_thresholds(
+        config, (features, other_features), ((known, others), encoder), judged, progress=Progress()
+    )
+    for method in ("cosine", "perceptual"):
+        across = next(
+            one for one in found.calibrations if (one.method, one.first, one.second) == (method, "first", "second")
+        )
+        assert across.is_kept and across.n_verified[across.place] >= 0.7 * len(names), across.reason
+        assert across.recall(across.place, "jpeg50") > 0.95
+        mirrored = across.recall(across.place, "mirror")
+        assert mirrored > 0.9 if method == "cosine" else mirrored < 0.2  # an upright hash does not see through it
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--cosine-threshold", "many"], "'many' is no number and not auto"),
+        (["--hash-threshold", "2.5"], "'2.5' is no whole number and not auto"),
+        (["--false-discovery-rate", "few"], "'few' is not a share"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_the_command_line_takes_a_number_or_auto(arguments: list[str], message: str):
+    result = CliRunner().invoke(compute, arguments)
+    assert result.exit_code == 2 and message in result.output.replace("\n", " ")
+
+
+def test_the_help_says_that_a_threshold_may_be_chosen():
+    text = CliRunner().invoke(compute, ["--help"]).output
+    assert "NUMBER|auto" in text and "INTEGER|auto" in text and "[default: 1%]" in " ".join(text.split())
