@@ -137,7 +137,7 @@ def test_calibration_shows_the_choice_between_few_rows(two: Analysis, capsys: py
     (chosen,) = (line for line in text.splitlines() if line.rstrip().endswith("chosen"))
     assert chosen.split()[:3] == [f"{kept.chosen:g}", "20", "20"]
     assert sum(line.rstrip().endswith("not kept") for line in text.splitlines()) == 1
-    assert "at most 0.01" in text and "calibration.json" in text
+    assert "at most 1 %" in text and "calibration.json" in text
 
 
 def test_a_curve_without_pairs_shows_where_they_begin():

@@ -12,12 +12,17 @@ from pathlib import Path
 
 import click
 import pytest
+from pyarrow import parquet
 
 import overlens.errors
 from overlens.analysis import Analysis
+from overlens.calibration.choice import Calibration
+from overlens.calibration.thresholds import Thresholds
 from overlens.cli import overlens as command_line
 from overlens.config import FewShotConfig
+from overlens.curves import curves_csv
 from overlens.layout import AnalysisLayout, CrossLayout
+from overlens.recall.measure import missed_csv
 from overlens.records import ModelInfo
 from overlens.run_options import config_from_options
 from overlens.testing import FakeEncoder, write_pictures
@@ -161,7 +166,7 @@ def names_of_files(layout: type, **known: str) -> Iterator[str]:
         if isinstance(member, Path):
             yield member.name
         elif callable(member) and not name.startswith("_"):
-            words = {**ARGUMENTS, "suffix": "json" if name == "transfer" else "html"}
+            words = {**ARGUMENTS, "suffix": {"transfer": "json", "curve": "png"}.get(name, "html")}
             arguments = [words.get(argument, f"{{{argument}}}") for argument in signature(member).parameters]
             yield member(*arguments).name
 
@@ -175,7 +180,7 @@ def names_of_files(layout: type, **known: str) -> Iterator[str]:
 )
 def test_every_file_is_in_the_page_of_outputs(name: str):
     page = read(DOCS / "outputs.md")
-    forms = {name, name.replace("{method}", "cosine"), name.replace("{method}", "tsne")}
+    forms = {name, *(name.replace("{method}", method) for method in ("cosine", "verified", "tsne"))}
     if name.endswith("_embeddings.npy"):
         forms.add("…_embeddings.npy")
     assert any(form in page for form in forms), name
@@ -215,6 +220,23 @@ def test_every_key_of_the_json_files_is_explained(analysis: Analysis):
     words = set(re.findall(r"[\w.]+", explained))
     words |= {part for word in words for part in word.split(".")}
     assert keys - {"one", "two"} <= words
+
+
+def test_every_column_of_the_tables_is_explained(analysis: Analysis):
+    page = read(DOCS / "outputs.md")
+    explained = set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`.*?) \|", page, re.MULTILINE))))
+    for table in (CrossLayout(analysis.output).pairs, CrossLayout(analysis.output).groups):
+        assert set(parquet.read_schema(table).names) <= explained
+    head = curves_csv([]).strip().split(",") + missed_csv([], {}).strip().split(",")
+    assert set(head) <= set(re.findall(r"`(\w+)`", page))
+
+
+def test_every_key_of_a_calibration_is_explained():
+    section = read(DOCS / "outputs.md").partition("### calibration.json")[2].partition("\n### ")[0]
+    edits = ("crop",)
+    one = Calibration("cosine", "a", "b", 0.01, (0.9,), (3,), (3,), (0,), edits, ((2,),), 4, 0)
+    keys = keys_of(Thresholds({}, (one,)).calibration_json()) - set(edits)
+    assert keys <= set(re.findall(r"`(\w+)`", section))
 
 
 def test_the_record_of_a_run_is_explained(analysis: Analysis):

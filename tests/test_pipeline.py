@@ -58,7 +58,7 @@ def documented_files() -> list[str]:
         files += [f"{own}/{file}" for file in ("embeddings.npy", "names.json", "labels.json", "hashes.json")]
         files += [f"{own}/{method}.{suffix}" for method in drawn for suffix in ("html", "png", "csv")]
         files += [f"{own}/{method}_duplicates.json" for method in methods]
-        files += [f"{own}/{name}_duplicate_examples_{method}.png" for method in methods]
+        files += [f"{own}/{name}_duplicate_examples_{method}.png" for method in (*methods, "verified")]
         files += [f"{own}/failures.csv"]
         files += [
             f"{own}/{name}_few_shot_splits/{strategy}_{k}shot_3classes_seed{seed}{end}"
@@ -69,7 +69,9 @@ def documented_files() -> list[str]:
         ]
     cross = "dataset/cross"
     files += [f"{cross}/{a}_{b}_{method}_duplicates.json" for a, b in couples for method in methods]
-    files += [f"{cross}/{a}_{b}_duplicate_examples_{method}.png" for a, b in couples for method in methods]
+    files += [
+        f"{cross}/{a}_{b}_duplicate_examples_{method}.png" for a, b in couples for method in (*methods, "verified")
+    ]
     files += [
         f"{cross}/combined_{method}_by_{by}.{suffix}"
         for method in drawn

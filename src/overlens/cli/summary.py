@@ -137,7 +137,7 @@ def _print_calibrations(analysis: "Analysis") -> None:
     if not calibrations:
         return
     columns = "threshold", "pairs", "verified", "false", "at most", "edits found", ""
-    rate = f"{calibrations[0].rate:.3g}"
+    rate = f"{100 * calibrations[0].rate:.3g} %"
     table = new_table(f"Thresholds chosen for a false discovery rate of at most {rate}", "", *columns)
     for one in calibrations:
         name = f"{one.method}, {one.where}"
