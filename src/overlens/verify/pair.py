@@ -177,7 +177,7 @@ def _is_copy(agreement: Agreement, n_inliers: int, share: float, n_features: int
 def _is_small_copy(agreement: Agreement, n_inliers: int, share: float, *, is_both: bool) -> bool:
     """Judge where one picture is small, or both: then things of one build in one pose are alike in all that remains."""
     is_alike = agreement.coarse >= 0.75 and agreement.local >= 0.72 and n_inliers >= 7
-    return is_alike and (not is_both or (agreement.coarse >= 0.78 and share >= 0.45))
+    return is_alike and (not is_both or (agreement.coarse >= 0.78 and share >= 0.4))
 
 
 def _is_scene(agreement: Agreement, n_inliers: int, share: float) -> bool:
