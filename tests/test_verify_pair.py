@@ -158,3 +158,13 @@ def test_a_thumbnail_of_32_pixels_is_still_recognised() -> None:
     grey = make_detailed(23)
     found = [verify_pair(Picture(grey), Picture(resize(grey, side, side * 3 // 4))).verdict for side in (32, 48, 64)]
     assert found == [SAME_PICTURE] * 3
+
+
+@pytest.mark.parametrize("change", EDITED_BY.values(), ids=EDITED_BY)
+def test_the_order_of_a_pair_changes_nothing_but_the_direction(change: Callable[[Plane], Plane]) -> None:
+    one, two = Picture(make_detailed(24)), Picture(change(make_detailed(24)))
+    there, back = verify_pair(one, two), verify_pair(two, one)
+    assert (there.verdict, there.agreement, there.n_inliers) == (back.verdict, back.agreement, back.n_inliers)
+    assert there.shapes == back.shapes[::-1]
+    both = there.transform @ back.transform
+    assert np.allclose(both / both[2, 2], np.eye(3), atol=1e-6)

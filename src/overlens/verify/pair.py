@@ -8,7 +8,7 @@ same scene. Where the limits stand, and what they were measured on, is told in d
 Shapes: h rows, w columns.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -23,6 +23,7 @@ from overlens.verify.alignment import (
     count_inliers,
     fine_side_px,
     fit_matches,
+    invert,
     lay,
     likely_orientations,
     make_frame,
@@ -94,8 +95,16 @@ class _Placed:
 
 
 def verify_pair(left: Picture, right: Picture) -> PairEvidence:
-    """Judge one pair of pictures by their pixels."""
-    placed = _best([whole_transform(left.shape, right.shape, code) for code in _orientations(left, right)], left, right)
+    """Judge one pair of pictures by their pixels; the verdict does not depend on which of them comes first."""
+    if (left.shape, left.grey.tobytes()) <= (right.shape, right.grey.tobytes()):
+        return _judge(left, right)
+    found = _judge(right, left)
+    return replace(found, transform=invert(found.transform), shapes=(left.shape, right.shape))
+
+
+def _judge(left: Picture, right: Picture) -> PairEvidence:
+    codes = likely_orientations(left.thumb, right.thumb)
+    placed = _best([whole_transform(left.shape, right.shape, code) for code in codes], left, right)
     if placed.coarse >= PLAIN_AGREEMENT:
         found = _judge_finely(placed.frame, left, right)
         if min(found[1].local, found[1].fine) >= PLAIN_AGREEMENT and found[1].agreeing_share >= 0.9:
@@ -110,10 +119,6 @@ def verify_pair(left: Picture, right: Picture) -> PairEvidence:
         coarse = Agreement(placed.coarse, 0.0, 0.0, 0.0, 0.0)
         return _conclude((placed.frame, coarse), matches, left, right)
     return _conclude(_judge_finely(placed.frame, left, right), matches, left, right)
-
-
-def _orientations(left: Picture, right: Picture) -> list[int]:
-    return likely_orientations(left.thumb, right.thumb)
 
 
 def _best(transforms: list[Transform], left: Picture, right: Picture) -> _Placed:
