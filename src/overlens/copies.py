@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from overlens.candidates.find import CandidateConfig, CandidatePairs, count_candidate_comparisons, find_candidates
 from overlens.config import HASH_TYPES, MAX_DISTANCE_BITS, MIN_SIMILARITY, RunConfig
 from overlens.engines import Engine
-from overlens.evidence import Evidence
+from overlens.evidence import MIN_DETAIL, Evidence
 from overlens.extract import available_cores
 from overlens.features import KnownImages
 from overlens.groups.find import Groups, KeepRule, find_groups
@@ -38,6 +38,9 @@ class Copies:
         groups: Images that belong together by verified pairs.
         overlap: The overlap that the groups make.
         n_low_information: Dataset -> images that are too flat to be told by anything but their bytes or pixels.
+        search: How candidates were found.
+        keep: Rule of the representative.
+        uses_embeddings: Whether embeddings proposed candidates, too; else only files, pixels and hashes did.
     """
 
     roster: Roster
@@ -46,6 +49,9 @@ class Copies:
     groups: Groups
     overlap: VerifiedOverlap
     n_low_information: Mapping[str, int]
+    search: CandidateConfig
+    keep: str
+    uses_embeddings: bool
 
     @property
     def n_refuted(self) -> int:
@@ -95,6 +101,15 @@ class Copies:
     def to_json(self) -> dict[str, object]:
         """Return what `overlap.json` holds of the verified overlap, with what it rests on."""
         return {
+            "basis": {
+                "candidates_by": ["bytes", "pixels", *HASH_TYPES, *(["embedding"] if self.uses_embeddings else [])],
+                "max_candidates": self.search.max_per_image,
+                "neighbours": self.search.neighbours,
+                "min_cosine": self.search.min_cosine,
+                "max_hash_distances": dict(self.search.max_distance_bits),
+                "min_detail": MIN_DETAIL,
+                "keep": self.keep,
+            },
             "n_candidates": len(self.judged),
             "n_refuted": self.n_refuted,
             "n_images_at_candidate_bound": self.judged.candidates.n_capped,
@@ -120,7 +135,8 @@ def find_copies(
     """
     roster = Roster(tuple(one.dataset for one in features), tuple(one.n_kept for one in features))
     evidence = tuple(images.evidence() for images in known)
-    candidates = _find_candidates(config, roster, evidence, features, progress)
+    search = CandidateConfig(max_per_image=config.verification.max_candidates)
+    candidates = _find_candidates(search, config.reference, (roster, evidence, features), progress)
     pictures = PictureCache(roster, [images.renditions() for images in known])
     with progress.stage("Verification", len(candidates), "pairs") as stage:
         judged = judge_candidates(
@@ -133,8 +149,17 @@ def find_copies(
         )
     n_pixels = np.concatenate([one.sizes_px.astype(np.int64).prod(axis=1) for one in evidence])
     groups = find_groups(roster, judged.edges, KeepRule(config.verification.keep, n_pixels, config.reference))
-    flat = {name: int(one.low_information.sum()) for name, one in zip(roster.datasets, evidence, strict=True)}
-    return Copies(roster, evidence, judged, groups, measure_groups(groups, judged.edges, config.reference), flat)
+    return Copies(
+        roster,
+        evidence,
+        judged,
+        groups,
+        measure_groups(groups, judged.edges, config.reference),
+        {name: int(one.low_information.sum()) for name, one in zip(roster.datasets, evidence, strict=True)},
+        search,
+        config.verification.keep,
+        uses_embeddings=all(one.embeddings is not None for one in features),
+    )
 
 
 def without_images(known: KnownImages, keys: frozenset[str]) -> KnownImages:
@@ -149,24 +174,17 @@ def without_images(known: KnownImages, keys: frozenset[str]) -> KnownImages:
 
 
 def _find_candidates(
-    config: RunConfig,
-    roster: Roster,
-    evidence: Sequence[Evidence],
-    features: Sequence[Features],
+    search: CandidateConfig,
+    reference: str | None,
+    sources: tuple[Roster, Sequence[Evidence], Sequence[Features]],
     progress: Progress,
 ) -> CandidatePairs:
+    roster, evidence, features = sources
     embeddings = [one.embeddings for one in features if one.embeddings is not None]
-    has_embeddings = len(embeddings) == len(features)
-    total = count_candidate_comparisons(roster, with_embeddings=has_embeddings, reference=config.reference)
+    known = embeddings if len(embeddings) == len(features) else None
+    total = count_candidate_comparisons(roster, with_embeddings=known is not None, reference=reference)
     with progress.stage("Candidates", total, "comparisons") as stage:
-        return find_candidates(
-            roster,
-            evidence,
-            embeddings if has_embeddings else None,
-            CandidateConfig(max_per_image=config.verification.max_candidates),
-            reference=config.reference,
-            progress=stage.advance,
-        )
+        return find_candidates(roster, evidence, known, search, reference=reference, progress=stage.advance)
 
 
 def _is_reported(candidates: CandidatePairs, config: RunConfig) -> NDArray[np.bool_]:

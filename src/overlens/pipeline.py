@@ -149,7 +149,7 @@ def _finish(analysis: Analysis, material: Material, known: Sequence[KnownImages]
     draw_transfers(analysis, transfers)
     gallery_notices = draw_galleries(analysis, known, progress)
     projections, projection_notices = draw_projections(analysis, progress)
-    told = material.notices, analysis.thresholds.warnings, split_notices, transfer_notices, gallery_notices
+    told = material.notices, _tell_basis(analysis), split_notices, transfer_notices, gallery_notices
     return replace(
         analysis,
         splits=splits,
@@ -159,6 +159,15 @@ def _finish(analysis: Analysis, material: Material, known: Sequence[KnownImages]
         seconds=dict(progress.seconds),
         read={images.listing.dataset: images.n_read for images in known},
     )
+
+
+def _tell_basis(analysis: Analysis) -> list[str]:
+    """Say where thresholds do not keep their rate, and where candidates were found without an encoder."""
+    notices = tell("calibration", analysis.thresholds.warnings)
+    if analysis.copies is not None and not analysis.copies.uses_embeddings:
+        words = "no encoder ran, so only equal files, equal pixels and hashes proposed pairs; most crops go unseen"
+        notices += tell("verification", [words])
+    return notices
 
 
 def _draw_splits(
