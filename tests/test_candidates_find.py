@@ -81,6 +81,7 @@ def propose(
 ) -> dict[tuple[int, int], float]:
     """Return what the rules propose by hash and embedding, with merits, the plain way."""
     n, owners = roster.n_images, roster.dataset_of(np.arange(roster.n_images))
+    searched = rows_to_search(roster, parts)
     distances = distances_of(parts).min(axis=2)
     radii = np.array(config.radii)
     by_hash = np.where(distances <= radii, 1 - distances / (radii + 1), 0).max(axis=2)
@@ -91,22 +92,31 @@ def propose(
         scores = np.zeros((n, n), np.float32)
         for (left, right), score in list_cosine_pairs(rows, rows, min_similarity=-2).items():
             scores[left, right] = score
-        by_cosine = np.clip((scores - config.min_cosine) / (1 - config.min_cosine), 0, 1)
-        chosen |= choose_neighbours(scores, owners, join(parts, "detail") < MIN_DETAIL, config)
+        near = choose_neighbours(scores, owners, searched, config)
+        by_cosine = np.where(near, np.clip((scores - config.min_cosine) / (1 - config.min_cosine), 0, 1), 0)
+        chosen |= near
     merits = np.maximum(by_hash, by_cosine).astype(np.float32)
-    blank = join(parts, "detail") < MIN_DETAIL
     return {
         (i, j): float(merits[i, j])
         for i, j in combinations(range(n), 2)
-        if chosen[i, j] and not blank[i] and not blank[j] and not owners[i] == owners[j] == own
+        if chosen[i, j] and searched[i, j] and not owners[i] == owners[j] == own
     }
 
 
+def rows_to_search(roster: Roster, parts: list[Evidence]) -> NDArray[np.bool_]:
+    """Return `(n, n)` which images are compared: the first of equal ones of each dataset, and not with an equal one."""
+    values = [row.tobytes() for row in join(parts, "pixel_digests")]
+    named = list(zip(roster.dataset_of(np.arange(roster.n_images)).tolist(), values, strict=True))
+    is_picked = np.array([named.index(name) == row for row, name in enumerate(named)])
+    is_picked &= join(parts, "detail") >= MIN_DETAIL
+    differ = np.array(values)[:, None] != np.array(values)[None]
+    return is_picked[:, None] & is_picked & differ
+
+
 def choose_neighbours(
-    scores: Floats, owners: NDArray[np.int32], blank: NDArray[np.bool_], config: CandidateConfig
+    scores: Floats, owners: NDArray[np.int32], searched: NDArray[np.bool_], config: CandidateConfig
 ) -> NDArray[np.bool_]:
-    scores = np.where(blank[:, None] | blank[None], -np.inf, scores)
-    np.fill_diagonal(scores, -np.inf)
+    scores = np.where(searched, scores, -np.inf)
     ranks = np.empty(scores.shape, np.int64)
     for owner in np.unique(owners):
         columns = owners == owner
@@ -139,6 +149,19 @@ def equal_pairs(roster: Roster, parts: list[Evidence], own: int | None) -> Pairs
     return found
 
 
+def join_lone_copies(proposed: Pairs, roster: Roster, parts: list[Evidence], own: int | None) -> Pairs:
+    """Return pairs of each copy in the reference that equals nothing outside with the partners of the first."""
+    owners = roster.dataset_of(np.arange(roster.n_images))
+    values = [row.tobytes() for row in join(parts, "pixel_digests")]
+    found: Pairs = set()
+    for row, value in enumerate(values):
+        equal = [other for other, same in enumerate(values) if same == value]
+        if own is not None and all(owners[other] == own for other in equal) and row != equal[0]:
+            partners = [sum(pair) - equal[0] for pair in proposed if equal[0] in pair]
+            found |= {(min(row, partner), max(row, partner)) for partner in partners}
+    return found
+
+
 def pairs_of(found: CandidatePairs) -> Pairs:
     return set(zip(found.left.tolist(), found.right.tolist(), strict=True))
 
@@ -159,7 +182,9 @@ def test_candidates_are_what_the_rules_propose(
     seen: list[int] = []
     reference = None if own is None else roster.datasets[own]
     found = find_candidates(roster, parts, embeddings, config, reference=reference, progress=seen.append)
-    assert pairs_of(found) == equal_pairs(roster, parts, own) | set(propose(roster, parts, embeddings, config, own))
+    proposed = set(propose(roster, parts, embeddings, config, own))
+    copies = join_lone_copies(proposed, roster, parts, own)
+    assert pairs_of(found) == equal_pairs(roster, parts, own) | proposed | copies
     assert found.n_capped == 0
     assert sum(seen) == count_candidate_comparisons(roster, with_embeddings=with_embeddings, reference=reference)
 
@@ -213,6 +238,91 @@ def test_equal_images_never_crowd_out_the_copy() -> None:
     assert (0, 401) in pairs_of(found)
     assert found.same_bytes.sum() == 399
     assert found.n_capped == 0
+
+
+def copy_rows(parts: list[Evidence], rows: list[Floats], place: tuple[int, int], n: int) -> None:
+    """Append n copies of one image to its dataset, in place."""
+    owner, row = place
+    columns = {name: getattr(parts[owner], name) for name in Evidence.__slots__}
+    parts[owner] = Evidence(*(np.concatenate([column] + [column[row : row + 1]] * n) for column in columns.values()))
+    rows[owner] = np.concatenate([rows[owner]] + [rows[owner][row : row + 1]] * n)
+
+
+def group(n: int, pairs: list[tuple[int, int]]) -> set[frozenset[int]]:
+    groups = {row: {row} for row in range(n)}
+    for left, right in pairs:
+        if groups[left] is not groups[right]:
+            groups[left] |= groups[right]
+            groups.update(dict.fromkeys(groups[right], groups[left]))
+    return {frozenset(members) for members in groups.values()}
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 1000),
+    row=st.integers(0, 19),
+    owner=st.sampled_from([0, 1]),
+    n_copies=st.sampled_from([1, 6, 8, 21, 40]),
+    own=st.sampled_from([None, 0]),
+)
+def test_copying_an_image_changes_no_pair_of_the_others(
+    seed: int, row: int, owner: int, n_copies: int, own: int | None
+) -> None:
+    roster, parts, rows = make_run(seed, (20, 20))
+    config, reference = CandidateConfig(max_per_image=6, min_cosine=0.2), None if own is None else "set0"
+    before = find_candidates(roster, parts, rows, config, reference=reference)
+    parts, rows = list(parts), list(rows)
+    copy_rows(parts, rows, (owner, row), n_copies)
+    grown = Roster(roster.datasets, tuple(len(part) for part in parts))
+    after = find_candidates(grown, parts, rows, config, reference=reference)
+    numbers = np.full(grown.n_images, -1)
+    numbers[[*range(20), *range(grown.offsets[1], grown.offsets[1] + 20)]] = range(40)
+    numbers[grown.offsets[owner] + 20 : grown.offsets[owner + 1]] = (
+        owner * 20 + row
+    )  # each copy stands for the original
+    merged = [(int(numbers[i]), int(numbers[j])) for i, j in sorted(pairs_of(after))]
+    assert group(40, merged) == group(40, sorted(pairs_of(before)))
+    assert {pair for pair in merged if owner * 20 + row not in pair} == {
+        pair for pair in pairs_of(before) if owner * 20 + row not in pair
+    }
+    if reference is None or owner == 1:  # copies hang together, and so with what the original hangs on
+        assert len(group(grown.n_images, sorted(pairs_of(after)))) == len(group(40, merged))
+
+
+@pytest.mark.parametrize("n_equal", [1, 5, 6, 8, 21, 22])
+def test_an_edit_that_stands_behind_a_decoy_is_found_however_many_copies_there_are(n_equal: int) -> None:
+    roster, parts, rows = make_run(5, (n_equal + 2,))
+    evidence, vectors = parts[0], rows[0]
+    evidence.detail[:] = 30
+    evidence.hashes[:] = np.random.default_rng(2).integers(0, 256, evidence.hashes.shape, dtype=np.uint8)
+    for name in ("byte_digests", "pixel_digests"):
+        getattr(evidence, name)[:] = np.arange(n_equal + 2, dtype=np.uint8)[:, None]
+        getattr(evidence, name)[:n_equal] = 0
+    evidence.hashes[:n_equal] = evidence.hashes[0]
+    vectors[:] = 0
+    vectors[:n_equal, 0] = 1
+    vectors[n_equal, :2] = 0.8, 0.6
+    vectors[n_equal + 1, :2] = 0.6, 0.8
+    found = find_candidates(roster, parts, rows, CandidateConfig())
+    assert {(0, n_equal), (0, n_equal + 1), (n_equal, n_equal + 1)} <= pairs_of(found)
+
+
+@pytest.mark.parametrize("max_per_image", [1, 5000])
+def test_a_class_of_equal_images_gives_few_pairs_whatever_the_bound(max_per_image: int) -> None:
+    roster, parts, _ = make_run(11, (300,))
+    for name in ("byte_digests", "pixel_digests", "hashes"):
+        getattr(parts[0], name)[:] = getattr(parts[0], name)[0]
+    assert len(find_candidates(roster, parts, None, CandidateConfig(max_per_image=max_per_image))) == 299
+
+
+def test_copies_in_the_reference_that_equal_nothing_outside_are_joined_to_what_the_first_is_joined_to() -> None:
+    roster, parts, _ = make_run(5, (9, 4))
+    for name in ("byte_digests", "pixel_digests", "hashes"):
+        getattr(parts[0], name)[2:8] = getattr(parts[0], name)[2]
+    parts[0].detail[:] = parts[1].detail[:] = 30
+    parts[1].hashes[1] = parts[0].hashes[2]
+    found = find_candidates(roster, parts, None, CandidateConfig(), reference="set0")
+    assert {(row, 10) for row in range(2, 8)} <= pairs_of(found)
 
 
 def test_blank_images_enter_by_equality_only() -> None:

@@ -80,6 +80,24 @@ def test_picked_rows_are_searched_like_a_copy_of_them() -> None:
         assert np.array_equal(getattr(found, name), getattr(wanted, name))
 
 
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 1000), n=st.integers(1, 40), m=st.integers(0, 30), k=st.integers(1, 6))
+def test_rows_of_one_label_are_no_neighbours_and_take_no_place(seed: int, n: int, m: int, k: int) -> None:
+    generator = np.random.default_rng(seed)
+    left, right = make_rows(seed, n), make_rows(seed + 1, m)
+    names = generator.permutation(n + m)[:n], generator.permutation(n + m)[:m]
+    shared = np.argwhere(names[0][:, None] == names[1])
+    right[shared[:, 1]] = left[shared[:, 0]]  # as copies of a picture are
+    scores = (left.astype(np.float64) @ right.T.astype(np.float64)).astype(np.float32)
+    scores[shared[:, 0], shared[:, 1]] = -np.inf
+    ranks = [np.argsort(np.argsort(-scores, axis=axis, kind="stable"), axis=axis) for axis in (0, 1)]
+    chosen = ((ranks[0] < k) & (ranks[1] < k)) | (ranks[0] == 0) | (ranks[1] == 0)
+    sides = [PickedRows(rows, np.arange(len(rows)), labels) for rows, labels in zip((left, right), names, strict=True)]
+    found = find_mutual_pairs(sides[0], sides[1], k=k, min_similarity=0.1, tile_rows=16)
+    wanted = np.argwhere(chosen & (scores >= np.float32(0.1)))
+    assert np.stack([found.left, found.right], axis=1).tolist() == wanted.tolist()
+
+
 @pytest.mark.parametrize("m", [None, 13])
 def test_progress_sums_to_the_comparisons(m: int | None) -> None:
     seen: list[int] = []
@@ -94,6 +112,8 @@ def test_wrong_values_are_refused() -> None:
         find_mutual_pairs(rows, None, k=0, min_similarity=0)
     with pytest.raises(ValueError, match="right must be float32 rows as wide"):
         find_mutual_pairs(rows, rows[:, :5], k=1, min_similarity=0)
+    with pytest.raises(ValueError, match="must be different"):
+        PickedRows(rows, np.arange(4), np.array([1, 2, 2, 3]))
     broken = rows.copy()
     broken[2, 0] = np.nan
     with pytest.raises(ValueError, match="not finite"):

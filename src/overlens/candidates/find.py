@@ -12,13 +12,20 @@ A pair of images is a candidate if
 Images with too little to see enter by equality only: all blank pages hash alike.
 
 The bound. Of what hashes and embeddings propose, an image keeps its best `max_per_image` partners, and a pair stays if
-it is among the best of either image. Best is the highest merit: the larger of `1 - distance / (radius + 1)`, over the
-hashes within their radius, and `(cosine - min_cosine) / (1 - min_cosine)`; of equal merits the lower row. So at most
-n * `max_per_image` pairs stay, and the choice depends on the images alone. Images that had more are counted. Equal
-images stand beside the bound: a class of up to `max_per_image` + 1 gives all its pairs, a larger one a star
-(`overlens.search.equal`), of which only the centre is searched by hash and embedding.
+it is among the best of either image. Best is the highest merit: the largest of `1 - distance / (radius + 1)` over the
+hashes that propose the pair, and of `(cosine - min_cosine) / (1 - min_cosine)` if its embeddings do; of equal merits
+the lower row. So at most n * `max_per_image` pairs stay, and the choice depends on the images alone. Images that had
+more are counted.
 
-Memory: a few tiles and `max_per_image` places an image. Time grows with the square of the images.
+Equal images stand beside all this: a class of up to `MOST_FULL` gives all its pairs, a larger one a star
+(`overlens.search.equal`), and nothing else pairs two of them. Of images with equal pixels only the first of each
+dataset is searched by hash and embedding, for the lists of an image would otherwise fill with copies of one picture
+and lose the edit that stands behind these. So a picture more or less that its dataset has already changes nothing for
+any other image. What is alike to it is paired with the first of its dataset alone, and reaches the others through their
+equality; only copies of a reference that has no equal outside, which are not paired with one another, share its list.
+
+Memory: a few tiles, `max_per_image` places of 8 bytes and the evidence columns, 316 bytes, an image; embeddings may be
+memory-mapped. Time grows with the square of the images.
 
 Shapes: n images in all, m pairs, t hash types, d dimensions.
 """
@@ -32,13 +39,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from overlens.candidates.copies import Picked, find_equal, find_lone_copies, join_pairs, pick_rows
 from overlens.candidates.shortlist import Shortlist
 from overlens.candidates.signals import Signals, Sources, measure_signals
 from overlens.config import HASH_TYPES
 from overlens.errors import ConfigError
-from overlens.records import FloatRows, PairBlock
+from overlens.records import FloatRows
 from overlens.roster import Roster
-from overlens.search.equal import EqualRows, find_equal_rows
 from overlens.search.mutual import PickedRows, find_mutual_pairs
 from overlens.search.oriented import find_oriented_pairs
 from overlens.search.tiles import count_comparisons
@@ -52,9 +59,8 @@ MAX_DISTANCE_BITS: Mapping[str, int] = {"phash": 10, "dhash": 8, "whash": 3, "ah
 """Radius of each hash, of 64 bits: what it takes to find copies while an image has about one candidate by hash."""
 
 Progress = Callable[[int], None]
-LocalRows = NDArray[np.int64]
 Couple = tuple[int, int]
-Columns = tuple[NDArray[np.int32], NDArray[np.int32]]
+Proposals = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,13 +169,17 @@ def find_candidates(
     """
     sources = Sources(roster, evidence, embeddings)
     own_pairs = None if reference is None else roster.number_of(reference)
-    equal = _find_equal(sources, config, own_pairs)
-    searched = _rows_to_search(sources, equal)
-    shortlist = Shortlist(sources, config.max_per_image, config.radii, config.min_cosine)
+    equal = find_equal(sources, own_pairs)
+    searched = pick_rows(sources, equal.first)
+    shortlist = Shortlist(roster.n_images, config.max_per_image)
     for couple in _couples(roster, own_pairs):
-        for left, right in _search_couple(sources, couple, searched, config, progress):
-            shortlist.add(left, right)
-    left, right = _join_pairs([(equal.left, equal.right), shortlist.pairs()])
+        for left, right, merits in _search_couple(sources, couple, searched, config, progress):
+            differ = equal.first[left] != equal.first[right]
+            shortlist.add(left[differ], right[differ], merits[differ])
+    copies = find_lone_copies(roster, equal.first, own_pairs)
+    left, right = join_pairs(
+        [(equal.left, equal.right), shortlist.pairs(), shortlist.pairs_as(copies, equal.first[copies])]
+    )
     signals = measure_signals(sources, left, right)
     columns = {name: getattr(signals, name) for name in Signals.__slots__}
     return CandidatePairs(left, right, **columns, n_capped=shortlist.n_capped)
@@ -193,42 +203,22 @@ def _count_comparisons(roster: Roster, couple: Couple) -> int:
     return count_comparisons(roster.sizes[first], None if first == second else roster.sizes[second])
 
 
-def _find_equal(sources: Sources, config: CandidateConfig, own_pairs: int | None) -> EqualRows:
-    """Return the pairs of images with equal bytes or pixels, in global rows."""
-    in_reference = np.repeat(np.arange(len(sources.roster.sizes)) == own_pairs, sources.roster.sizes)
-    kinds = [[part.byte_digests for part in sources.evidence], [part.pixel_digests for part in sources.evidence]]
-    most_full = config.max_per_image + 1
-    bytes_, pixels = (
-        find_equal_rows(np.concatenate(columns), most_full=most_full, in_reference=in_reference) for columns in kinds
-    )
-    left, right = _join_pairs([(bytes_.left, bytes_.right), (pixels.left, pixels.right)])
-    return EqualRows(left, right, pixels.is_redundant)
-
-
-def _rows_to_search(sources: Sources, equal: EqualRows) -> list[LocalRows]:
-    """Return which rows of each dataset are searched by hash and embedding."""
-    parts = np.split(equal.is_redundant, sources.roster.offsets[1:-1])
-    return [
-        np.flatnonzero(~(redundant | part.low_information))
-        for redundant, part in zip(parts, sources.evidence, strict=True)
-    ]
-
-
 def _search_couple(
     sources: Sources,
     couple: Couple,
-    searched: Sequence[LocalRows],
+    searched: Sequence[Picked],
     config: CandidateConfig,
     progress: Progress | None,
-) -> Iterator[Columns]:
-    """Yield pairs of global rows proposed by each hash and by embedding, within a dataset or between two."""
-    rows = searched[couple[0]], searched[couple[1]]
-    global_rows = [(part + sources.roster.offsets[d]).astype(np.int32) for part, d in zip(rows, couple, strict=True)]
+) -> Iterator[Proposals]:
+    """Yield global rows and merits of what each hash and the embedding propose within a dataset or between two."""
+    picked = searched[couple[0]], searched[couple[1]]
+    starts = sources.roster.offsets[list(couple)]
+    rows = [(part.rows + start).astype(np.int32) for part, start in zip(picked, starts, strict=True)]
     planned = _count_comparisons(sources.roster, couple)
     actual = count_comparisons(len(rows[0]), None if couple[0] == couple[1] else len(rows[1]))
-    for blocks in _searches(sources, couple, rows, config, progress):
-        for block in blocks:
-            yield global_rows[0][block.left], global_rows[1][block.right]
+    for proposals in _searches(sources, couple, picked, config, progress):
+        for left, right, merits in proposals:
+            yield rows[0][left], rows[1][right], merits
         if progress is not None and planned > actual:
             progress(planned - actual)  # with images that are set aside
 
@@ -236,36 +226,30 @@ def _search_couple(
 def _searches(
     sources: Sources,
     couple: Couple,
-    rows: tuple[LocalRows, LocalRows],
+    picked: tuple[Picked, Picked],
     config: CandidateConfig,
     progress: Progress | None,
-) -> Iterator[Iterable[PairBlock]]:
+) -> Iterator[Iterable[Proposals]]:
+    """Yield what each search proposes, in searched rows."""
     for place, radius in enumerate(config.radii):
         hashes = [
-            sources.evidence[d].hashes[:, :, place][part] for d, part in zip(dict.fromkeys(couple), rows, strict=False)
+            sources.evidence[d].hashes[:, :, place][part.rows]
+            for d, part in zip(dict.fromkeys(couple), picked, strict=False)
         ]
-        yield find_oriented_pairs(
-            hashes[0], hashes[1] if len(hashes) > 1 else None, max_distance_bits=radius, progress=progress
+        blocks = find_oriented_pairs(
+            hashes[0], None if couple[0] == couple[1] else hashes[1], max_distance_bits=radius, progress=progress
         )
+        yield ((b.left, b.right, (1 - b.scores / (radius + 1)).astype(np.float32)) for b in blocks)
     if sources.embeddings is not None:
-        sides = [_pick(sources.embeddings[d], part) for d, part in zip(dict.fromkeys(couple), rows, strict=False)]
-        yield [
-            find_mutual_pairs(
-                sides[0],
-                sides[1] if len(sides) > 1 else None,
-                k=config.neighbours,
-                min_similarity=config.min_cosine,
-                progress=progress,
-            )
+        sides = [
+            PickedRows(sources.embeddings[d], part.rows, part.classes) for d, part in zip(couple, picked, strict=True)
         ]
-
-
-def _pick(embeddings: FloatRows, rows: LocalRows) -> FloatRows | PickedRows:
-    return embeddings if len(rows) == len(embeddings) else PickedRows(embeddings, rows)
-
-
-def _join_pairs(parts: Sequence[Columns]) -> Columns:
-    """Return the pairs of all parts, each once, sorted by left and right."""
-    left, right = (np.concatenate(columns).astype(np.int64) for columns in zip(*parts, strict=True))
-    keys = np.unique(left << 32 | right)
-    return (keys >> 32).astype(np.int32), (keys & 0xFFFFFFFF).astype(np.int32)
+        found = find_mutual_pairs(
+            sides[0],
+            None if couple[0] == couple[1] else sides[1],
+            k=config.neighbours,
+            min_similarity=config.min_cosine,
+            progress=progress,
+        )
+        merits = (found.scores - config.min_cosine) / (1 - config.min_cosine)
+        yield [(found.left, found.right, np.clip(merits, 0, 1).astype(np.float32))]

@@ -3,7 +3,8 @@
 A class of at most `most_full` rows gives all its pairs. A larger one gives a star: its first row with every other,
 which keeps it connected with as many pairs as rows. Where rows of a reference are not to be paired with one another,
 each of them is paired with the first other row, and each other row with the first of the reference. How many pairs a
-class stands for follows from its size.
+class stands for follows from its size. `first` names the class of every row, so that who searches further can look at
+one row for all of them.
 
 Shapes: n rows, b bytes of a row, m pairs.
 """
@@ -24,13 +25,12 @@ class EqualRows:
     Attributes:
         left: `(m,)` int32 rows.
         right: `(m,)` int32 rows, `left < right`, each pair once.
-        is_redundant: `(n,)` bool, true for a row of a large class that is not a centre of its star: whatever is
-            alike to it is as much alike to the centre.
+        first: `(n,)` int32, the lowest row that is equal to each: its own number where there is none before it.
     """
 
     left: NDArray[np.int32]
     right: NDArray[np.int32]
-    is_redundant: NDArray[np.bool_]
+    first: NDArray[np.int32]
 
 
 def find_equal_rows(
@@ -51,19 +51,17 @@ def find_equal_rows(
     if most_full < 2:
         raise ValueError(f"most_full is {most_full}; allowed is 2 or more")
     reference = np.zeros(len(rows), np.bool_) if in_reference is None else in_reference
-    is_redundant = np.zeros(len(rows), np.bool_)
     members, starts, sizes = _sort_classes(rows)
+    first = np.empty(len(rows), np.int32)
+    first[members] = np.repeat(members[starts], sizes)
     found: list[Columns] = []
     for size in np.unique(sizes[(sizes > 1) & (sizes <= most_full)]).tolist():
         found.append(_pair_all(members[starts[sizes == size][:, None] + np.arange(size)], reference))
     for start, size in zip(starts[sizes > most_full], sizes[sizes > most_full], strict=True):
-        star, centres = _pair_star(members[start : start + size], reference)
-        found.append(star)
-        is_redundant[members[start : start + size]] = True
-        is_redundant[centres] = False
+        found.append(_pair_star(members[start : start + size], reference))
     left = np.concatenate([np.empty(0, np.int32), *(columns[0] for columns in found)])
     right = np.concatenate([np.empty(0, np.int32), *(columns[1] for columns in found)])
-    return EqualRows(np.minimum(left, right), np.maximum(left, right), is_redundant)
+    return EqualRows(np.minimum(left, right), np.maximum(left, right), first)
 
 
 def _sort_classes(rows: NDArray[np.uint8]) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
@@ -82,13 +80,13 @@ def _pair_all(classes: NDArray[np.int32], reference: NDArray[np.bool_]) -> Colum
     return left[allowed], right[allowed]
 
 
-def _pair_star(members: NDArray[np.int32], reference: NDArray[np.bool_]) -> tuple[Columns, NDArray[np.int32]]:
-    """Return the star of one class, and its centres: one, two if the reference meets others, all if it is alone."""
+def _pair_star(members: NDArray[np.int32], reference: NDArray[np.bool_]) -> Columns:
+    """Return the star of one class: one centre, two if the reference meets others, no pairs if it is alone."""
     inside, outside = members[reference[members]], members[~reference[members]]
     if not len(inside):
-        return (np.broadcast_to(outside[0], len(outside) - 1), outside[1:]), outside[:1]
+        return np.broadcast_to(outside[0], len(outside) - 1), outside[1:]
     if not len(outside):
-        return (inside[:0], inside[:0]), inside  # nothing joins them, so each has to speak for itself
+        return inside[:0], inside[:0]
     left = np.concatenate([inside, np.broadcast_to(inside[0], len(outside) - 1)])
     right = np.concatenate([np.broadcast_to(outside[0], len(inside)), outside[1:]])
-    return (left, right), np.array([inside[0], outside[0]], np.int32)
+    return left, right

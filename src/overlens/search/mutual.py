@@ -4,8 +4,10 @@ A pair is found if each row is among the `k` most alike rows of the other, or if
 to the other; in both cases only from `min_similarity` on. The first rule alone loses copies where one picture has more
 than `k` of them; the second alone loses copies that stand behind a hub. Exact and tiled, as
 `overlens.search.neighbours`: a float32 product only skips what cannot enter, by proven slack, and the one fixed score
-decides; of equally alike rows the lower number comes first. One product serves both directions, and within one set only
-the upper half is multiplied. Memory: two tiles, their product twice, and k numbers a row.
+decides; of equally alike rows the lower number comes first. Rows with the same label are no neighbours: a picture that
+stands in both sets would otherwise take a place in its own list, and edited copies would go for it. One product serves
+both directions, and within one set only the upper half is multiplied. Memory: two tiles, their product twice, and k + 1
+numbers a row.
 
 Shapes: n and m rows, d dimensions, k neighbours.
 """
@@ -28,11 +30,19 @@ _BLOCK = 256
 class PickedRows:
     """Some rows of a `(n, d)` float32 matrix, read slice by slice without a copy of the whole."""
 
-    __slots__ = ("_matrix", "_picked")
+    __slots__ = ("_matrix", "_picked", "labels")
 
-    def __init__(self, matrix: FloatRows, picked: NDArray[np.integer]) -> None:
-        """Show the rows of `matrix` whose numbers `picked` holds, in its order."""
-        self._matrix, self._picked = matrix, picked
+    def __init__(
+        self, matrix: FloatRows, picked: NDArray[np.integer], labels: NDArray[np.integer] | None = None
+    ) -> None:
+        """Show the rows of `matrix` whose numbers `picked` holds, in its order.
+
+        `labels` has one entry for each of these, none of them twice; a row of one set is no neighbour of the row of
+        another set with its label.
+        """
+        if labels is not None and (labels.shape != picked.shape or len(np.unique(labels)) != len(labels)):
+            raise ValueError(f"labels of shape {labels.shape} must be different, one for each of {len(picked)} rows")
+        self._matrix, self._picked, self.labels = matrix, picked, labels
 
     def __len__(self) -> int:
         return len(self._picked)
@@ -111,13 +121,32 @@ def find_mutual_pairs(
             f"k is {k}, tile_rows {tile_rows}, min_similarity {min_similarity}; "
             "allowed are 1 or more, 1 or more, and a number from -1 to 1"
         )
-    first = _Side.start(left, 0, k, min_similarity)
-    second = first if right is None else _Side.start(right, len(left), k, min_similarity)
+    has_labels = right is not None and _labels(left) is not None and _labels(right) is not None
+    n_places = k + has_labels  # of which one may go to the row of the same label
+    first = _Side.start(left, 0, n_places, min_similarity)
+    second = first if right is None else _Side.start(right, len(left), n_places, min_similarity)
     for tile in plan_tiles(len(left), None if right is None else len(right), tile_rows=tile_rows):
         _merge_tile(first, second, tile)
         if progress is not None:
             progress(tile.n_comparisons)
+    if has_labels:
+        first, second = _without_own_label(first, second), _without_own_label(second, first)
     return _select_pairs(first, second, min_similarity)
+
+
+def _labels(rows: Rows | PickedRows) -> NDArray[np.integer] | None:
+    return rows.labels if isinstance(rows, PickedRows) else None
+
+
+def _without_own_label(side: _Side, other: _Side) -> _Side:
+    """Return `side` with one place less: the neighbour of the same label goes, or else the last."""
+    own, others = _labels(side.rows), _labels(other.rows)
+    if own is None or others is None or not len(others):
+        return side
+    is_own = (others[np.maximum(side.indices - other.offset, 0)] == own[:, None]) & (side.indices >= 0)
+    kept = np.argsort(is_own, axis=1, kind="stable")[:, :-1]
+    indices = np.take_along_axis(side.indices, kept, axis=1)
+    return _Side(side.rows, side.offset, indices, np.take_along_axis(side.similarities, kept, axis=1), side.floors)
 
 
 def _require_rows(left: Rows | PickedRows, right: Rows | PickedRows) -> None:

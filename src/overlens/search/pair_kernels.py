@@ -8,7 +8,7 @@ Shapes: m pairs, n images, t hash types of one 64-bit word, k places of a list.
 import numpy as np
 
 from overlens.compiled import compiled
-from overlens.search.kernels import _count_bits
+from overlens.search.kernels import count_bits
 
 
 @compiled()
@@ -24,7 +24,7 @@ def measure_oriented(left, right, distances, orientation):  # type: ignore[no-un
         for code in range(right.shape[1]):
             total = np.uint64(0)
             for t in range(n_types):
-                bits = _count_bits(left[pair, t] ^ right[pair, code, t])
+                bits = count_bits(left[pair, t] ^ right[pair, code, t])
                 total += bits
                 if code == 0 or bits < distances[pair, t]:
                     distances[pair, t] = bits
@@ -38,31 +38,31 @@ def enter_partners(images, others, merits, lists, is_full):  # type: ignore[no-u
     """Enter `others` into the lists of `images`, best first, each once; mark images that had more than fit.
 
     `lists` is partners `(n, k)` int32, -1 where free, and merits `(n, k)` float32. Higher merit comes first, of equal
-    ones the lower partner; as the order is total, the lists do not depend on the order of the pairs.
+    ones the lower partner. A pair that comes again counts by its highest merit. As the order is total and a partner
+    that had to go stands behind k better ones for good, the lists do not depend on the order of the pairs.
     """
     partners, kept_merits = lists
     k = partners.shape[1]
     for pair in range(images.shape[0]):
         image, other, merit = images[pair], others[pair], merits[pair]
-        place = k
-        is_known = False
+        place = k  # where it belongs
+        known = -1  # where it stands already
         for slot in range(k):
             partner = partners[image, slot]
-            if partner == other:
-                is_known = True
-                break
             better = partner < 0 or merit > kept_merits[image, slot]
             if place == k and (better or (merit == kept_merits[image, slot] and other < partner)):
                 place = slot
-            if partner < 0:
+            if partner == other:
+                known = slot
+            if partner < 0 or partner == other:
                 break
-        if is_known:
-            continue
-        if place == k or partners[image, k - 1] >= 0:
-            is_full[image] = True
+        if known < 0:
+            known = k - 1
+            if partners[image, known] >= 0:
+                is_full[image] = True
         if place == k:
             continue
-        for slot in range(k - 1, place, -1):
+        for slot in range(known, place, -1):
             partners[image, slot] = partners[image, slot - 1]
             kept_merits[image, slot] = kept_merits[image, slot - 1]
         partners[image, place] = other
