@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import overlens.calibration.judged
-from overlens.calibration.judged import Judged
+from overlens.calibration.judged import CHUNK_PAIRS, Judged
 from overlens.groups.find import NO_GROUP
 from overlens.roster import Roster
 from overlens.verdicts import EDITED, LOOK_ALIKE, SAME_PICTURE, SAME_SCENE
@@ -52,11 +52,12 @@ def test_copies_are_all_pairs_within_groups(groups: list[int], share: float, chu
             assert sorted(listed(judged, first, second)) == wanted
 
 
-def test_blocks_of_copies_are_bounded():
-    judged = judge({"a": 300, "b": 200}, [0] * 500)
-    sizes = [len(left) for left, _ in judged.copies("a", "b")]
-    assert sum(sizes) == 300 * 200 and max(sizes) <= 4096
-    assert sum(len(left) for left, _ in judged.copies("a", "a")) == 300 * 299 // 2
+@pytest.mark.parametrize(("n", "m"), [(300, 200), (3, 9000)], ids=["many rows", "rows of more pairs than a block"])
+def test_blocks_of_copies_are_bounded(n: int, m: int):
+    judged = judge({"a": n, "b": m}, [0] * (n + m))
+    for first, second, n_pairs in [("a", "b", n * m), ("b", "a", n * m), ("a", "a", n * (n - 1) // 2)]:
+        sizes = [len(left) for left, _ in judged.copies(first, second)]
+        assert sum(sizes) == n_pairs and max(sizes) <= CHUNK_PAIRS
 
 
 def test_refuted_are_judged_pairs_that_nothing_joins():

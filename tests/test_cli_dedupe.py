@@ -56,14 +56,14 @@ def test_applied_it_writes_and_what_remains_has_nothing_to_remove(options: list[
 
 
 def test_what_is_left_fails_with_the_list(options: list[str], capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    import overlens.dedupe.run
+    import overlens.dedupe.settle
 
     def find_nothing_to_remove(groups, edges, rule):
         return plan_removal(groups, edges, rule if rule.across_only else type(rule)(rule.reference, across_only=True))
 
     # A planner that overlooks copies within a dataset: the audit must not.
-    plan_removal = overlens.settle.plan_removal
-    monkeypatch.setattr("overlens.settle.plan_removal", find_nothing_to_remove)
+    plan_removal = overlens.dedupe.settle.plan_removal
+    monkeypatch.setattr("overlens.dedupe.settle.plan_removal", find_nothing_to_remove)
     status, _, err = run(capsys, *options, "--reference", "test", "--apply")
     assert status == 0, "all of them are in the reference, so they go anyway"
     (tmp_path / "train/9.png").write_bytes((tmp_path / "train/0.png").read_bytes())

@@ -61,6 +61,14 @@ def test_pairs_are_verified_unless_told_not_to(no_verify: bool):
         ({"cosine_threshold": "auto", "false_discovery_rate": 1}, "--false-discovery-rate 1 is out of range"),
         ({"cosine_threshold": "auto", "false_discovery_rate": "few"}, "--false-discovery-rate 'few' is not a share"),
         (
+            {"cosine_threshold": "auto", "method": "perceptual"},
+            "--cosine-threshold auto has no effect with --method perceptual, which compares no embeddings; choose --me",
+        ),
+        (
+            {"hash_threshold": "auto", "method": "cosine", "no_verify": True},
+            "--hash-threshold auto has no effect with --method cosine, which compares no hashes; choose --method both ",
+        ),
+        (
             {"false_discovery_rate": "5%"},
             "0.05 has no effect on thresholds that are stated; add --cosine-threshold auto",
         ),
@@ -145,10 +153,10 @@ def test_a_share_may_be_written_as_a_percentage():
         ({}, ()),
         ({"cosine_threshold": "auto"}, ("cosine",)),
         ({"cosine_threshold": "auto", "hash_threshold": "auto"}, ("cosine", "perceptual")),
-        ({"cosine_threshold": "auto", "method": "perceptual"}, ()),
-        ({"cosine_threshold": "auto", "method": "perceptual", "no_verify": True}, ()),
+        ({"cosine_threshold": "auto", "method": "cosine"}, ("cosine",)),
+        ({"hash_threshold": "auto", "method": "perceptual"}, ("perceptual",)),
     ],
-    ids=["none", "cosine", "both", "not in use", "not in use and not verified"],
+    ids=["none", "cosine", "both", "cosine alone", "perceptual alone"],
 )
 def test_a_threshold_may_be_left_to_calibration(options: dict, automatic: tuple[str, ...]):
     assert config_from_options(options).pairs.automatic == automatic

@@ -3,6 +3,9 @@
 import csv
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
@@ -13,9 +16,13 @@ from PIL import Image
 
 from overlens.config import DatasetSpec, EncoderConfig, RunConfig, VerifyConfig
 from overlens.dedupe.removal import RemovalRule
-from overlens.dedupe.run import CleanedLayout, Deduped, Found, dedupe, settle, write_removal
-from overlens.errors import ConfigError
+from overlens.dedupe.run import Deduped, dedupe
+from overlens.dedupe.settle import Found, settle
+from overlens.dedupe.write import replaced_folder, write_removal
+from overlens.errors import ConfigError, StoreError
 from overlens.groups.find import Edges
+from overlens.layout import CleanedLayout, CrossLayout
+from overlens.leftovers import find_files
 from overlens.roster import Roster
 from overlens.testing import FakeEncoder, encode_picture, make_picture
 from overlens.verdicts import SAME_BYTES, SAME_PICTURE
@@ -169,13 +176,13 @@ def test_pictures_are_left_once(options: dict[str, object], removed: set[tuple[s
     found = removed_images(result)
     assert {name if name != ("train", "1-again.png") else ("train", "1.png") for name in found} == removed
     assert result.passed and result.settled.n_left[-1] == 0
-    assert not CleanedLayout(config.output_root).folder.exists()
+    assert not CrossLayout(config.output_root).cleaned.exists()
     assert state_of(pictures / "train", pictures / "test") == before
 
 
 def test_applied_it_writes_lists_that_hold_no_copies(pictures: Path):
     config = request(pictures)
-    layout = CleanedLayout(config.output_root)
+    layout = CleanedLayout(CrossLayout(config.output_root).cleaned)
     (layout.folder / "stale").mkdir(parents=True)
     before = state_of(pictures / "train", pictures / "test")
     result = dedupe(config, apply=True, encoder=FakeEncoder())
@@ -188,6 +195,8 @@ def test_applied_it_writes_lists_that_hold_no_copies(pictures: Path):
     with layout.removed.open(encoding="utf-8", newline="") as file:
         assert len(list(csv.reader(file))) == 5
     assert {path.name for path in layout.folder.iterdir()} == {"removed.csv", "audit.json", "manifests"}
+    assert {path.name for path in layout.folder.parent.iterdir()} == {"cleaned", ".lock"}
+    assert not any(layout.folder in path.parents for path in find_files(config)), "no results of earlier runs"
     again = RunConfig(
         datasets=tuple(DatasetSpec(name, path) for name, path in result.cleaned.items()),
         output=pictures / "again",
@@ -195,6 +204,80 @@ def test_applied_it_writes_lists_that_hold_no_copies(pictures: Path):
     )
     assert len(dedupe(again, encoder=FakeEncoder()).settled.removal) == 0
     assert state_of(pictures / "train", pictures / "test") == before
+
+
+def test_lists_that_read_wrongly_replace_nothing(pictures: Path, monkeypatch: pytest.MonkeyPatch):
+    config = request(pictures)
+    good = dedupe(config, apply=True, encoder=FakeEncoder())
+    before = state_of(good.layout.folder)
+    monkeypatch.setattr("overlens.dedupe.run.check_cleaned", lambda *_: "1 images differ")
+    result = dedupe(config, apply=True, encoder=FakeEncoder())
+    assert not result.passed and result.cleaned is None
+    assert result.problems == ("train: 1 images differ", "test: 1 images differ")
+    assert state_of(good.layout.folder) == before
+    assert {path.name for path in good.layout.folder.parent.iterdir()} == {"cleaned", ".lock"}
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from overlens.dedupe.write import replaced_folder
+path, rename = Path(sys.argv[1]), Path.rename
+Path.rename = lambda one, other: os._exit(9) if one.name.startswith(sys.argv[2]) else rename(one, other)
+with replaced_folder(path, path.with_name("aside")) as folder:
+    (folder / "new").touch()
+"""
+
+
+@pytest.mark.parametrize("dies_at", ["cleaned", ".partial-"], ids=["before the old steps aside", "with the old aside"])
+def test_a_killed_replacement_loses_nothing(dies_at: str, tmp_path: Path):
+    path, aside = tmp_path / "cleaned", tmp_path / "aside"
+    path.mkdir()
+    (path / "old").touch()
+    assert subprocess.run([sys.executable, "-c", KILLED, str(path), dies_at], check=False).returncode == 9
+    assert [file.name for folder in (path, aside) if folder.exists() for file in folder.iterdir()] == ["old"]
+    with pytest.raises(ZeroDivisionError), replaced_folder(path, aside):
+        raise ZeroDivisionError
+    assert [file.name for file in path.iterdir()] == ["old"], "a run that fails brings it back as well"
+    with replaced_folder(path, aside) as folder:
+        (folder / "new").touch()
+    assert [file.name for file in path.iterdir()] == ["new"]
+    assert [one.name for one in tmp_path.iterdir()] == ["cleaned"]
+
+
+def test_a_refused_rename_leaves_the_earlier_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "cleaned"
+    path.mkdir()
+    (path / "old").touch()
+    rename = Path.rename
+
+    def refuse(one: Path, other: Path) -> Path:
+        if one.name.startswith(".partial-"):
+            raise PermissionError(13, "Permission denied")
+        return rename(one, other)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(StoreError, match="Permission denied"), replaced_folder(path, tmp_path / "aside"):
+        pass
+    assert [file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*")] == ["cleaned", "cleaned/old"]
+
+
+def test_files_refused_when_listed_are_said_to_be_left_out(pictures: Path):
+    odd = os.fsencode(pictures / "train") + b"/a\xff.png"
+    try:
+        Path(os.fsdecode(odd)).write_bytes(encode_picture(make_picture(9, 64, 64)))
+    except OSError:
+        pytest.skip("the file system takes UTF-8 names only")
+    (pictures / "train/broken.png").write_bytes(b"\x89PNG no more")
+    result = dedupe(request(pictures, max_failures=0.5), apply=True, encoder=FakeEncoder())
+    told = [notice for notice in result.notices if "train" in notice]
+    assert told == [
+        r"train: 1 images are left out of what remains, such as a\udcff.png: "
+        "its file name is not UTF-8; rename the file",
+        "train: 1 images could not be used, were not looked at, and stay",
+    ]
+    written = "".join(path.read_text() for path in (result.layout.folder / "manifests/train").iterdir())
+    assert "udcff" not in written and written.count("broken.png") == 2
 
 
 def test_what_needs_a_look_is_said(pictures: Path):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from overlens.config import DatasetSpec, IdentifierConfig, PairConfig
 from overlens.decode import image_extensions
 from overlens.groups.find import Edges, KeepRule, find_groups
+from overlens.recall.expected_pairs import best_cosines
 from overlens.recall.identifiers import Identifiers, read_identifiers, share_identifiers
 from overlens.recall.measure import (
     OUTCOMES,
@@ -26,6 +27,7 @@ from overlens.recall.measure import (
 )
 from overlens.records import Features
 from overlens.roster import Roster
+from overlens.search.cosine import find_cosine_pairs
 from overlens.search.reference import list_cosine_pairs, list_hamming_pairs
 from overlens.sources import load_published
 from overlens.verdicts import EDITED, LOOK_ALIKE, SAME_BYTES, SAME_PICTURE, SAME_SCENE
@@ -212,6 +214,18 @@ def test_methods_find_the_identifiers_of_their_own_pairs(scored, cosine, bits, p
     assert recall.by_outcome is None
     assert {one.identifier for one in recall.missed}.isdisjoint(found["cosine"] | found["perceptual"])
     assert len(recall.missed) == recall.n_shared - len(found["cosine"] | found["perceptual"])
+
+
+def test_scores_of_missed_identifiers_are_those_of_the_search_to_the_bit(scored):
+    identifiers, (a, b) = scored
+    shared = share_identifiers(*identifiers)
+    found: dict[str, float] = {}
+    for block in find_cosine_pairs(a.embeddings, b.embeddings, min_similarity=-1.0):
+        for i, j, score in zip(block.left.tolist(), block.right.tolist(), block.scores.tolist(), strict=True):
+            if (value := identifiers[0].values[i]) is not None and value == identifiers[1].values[j]:
+                found[value] = max(found.get(value, -1.0), score)
+    best = best_cosines(shared, a.embeddings, b.embeddings)
+    assert dict(zip(shared.values, best.tolist(), strict=True)) == found
 
 
 def test_a_method_without_threshold_or_without_features_is_left_out(scored):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,7 +13,7 @@ from overlens.config import DatasetSpec
 from overlens.errors import DatasetError
 from overlens.records import Listing
 from overlens.sources import list_images
-from overlens.sources.cleaned import Cleaned, CleanedRequest, check_cleaned, write_cleaned
+from overlens.sources.cleaned import Cleaned, CleanedRequest, check_cleaned, list_left_out, write_cleaned
 from overlens.testing import encode_picture, make_picture
 
 PICTURE = encode_picture(make_picture(1, 16, 16))
@@ -128,6 +129,29 @@ def test_a_name_that_no_line_can_hold_is_refused(tmp_path: Path):
     make_images(tmp_path / "dataset/art/JPEGImages", "a.png", "two\nlines.png")
     with pytest.raises(DatasetError, match="cannot stand in a list"):
         clean(DatasetSpec("art"), tmp_path, "a.png")
+
+
+@pytest.mark.parametrize("home", ["in", "dataset/art/JPEGImages"], ids=["folder", "documented layout without a list"])
+def test_files_that_only_a_folder_names_and_no_list_can_are_left_out(home: str, tmp_path: Path):
+    make_images(tmp_path / home, "a.png", "b.png")
+    (tmp_path / home / "link.png").symlink_to("nowhere.png")
+    try:
+        Path(os.fsdecode(os.fsencode(tmp_path / home) + b"/a\xff.png")).write_bytes(PICTURE)
+    except OSError:
+        pytest.skip("the file system takes UTF-8 names only")
+    spec = DatasetSpec("art", tmp_path / "in" if home == "in" else None)
+    listing, _ = clean(spec, tmp_path, "a.png")
+    assert [Path(key).name for key in listing.keys] == ["b.png"] and listing.failures == ()
+    before = list_images(spec, tmp_path, use_ground_truth=False)
+    assert {failure.key for failure in list_left_out(spec, tmp_path, before)} == {"a\\udcff.png", "link.png"}
+
+
+def test_names_of_a_list_are_never_left_out(tmp_path: Path):
+    documented(tmp_path, b"a\ngone\n")
+    (tmp_path / "list.csv").write_text("path\ngone.png\ndataset/art/JPEGImages/a.png\n")
+    for spec in (DatasetSpec("art"), DatasetSpec("m", tmp_path / "list.csv")):
+        listing = list_images(spec, tmp_path, use_ground_truth=False)
+        assert len(listing.failures) == 1 and list_left_out(spec, tmp_path, listing) == ()
 
 
 def test_a_cap_leaves_out_what_was_not_looked_at(tmp_path: Path):

@@ -7,6 +7,7 @@ The documented layout, under ROOT (read) and under OUTPUT, or ROOT if none is gi
     dataset/{name}-data/analysis/                    results of one dataset, and `store/`, its feature store
     dataset/{name}-data/analysis/{name}_few_shot_splits/
     dataset/cross/                                   results across datasets
+    dataset/cross/cleaned/                           what remains of the datasets without copies
 """
 
 from dataclasses import dataclass
@@ -164,6 +165,16 @@ class CrossLayout:
         return self.folder / "missed_identifiers.csv"
 
     @property
+    def cleaned(self) -> Path:
+        """Folder of the datasets without copies, replaced as a whole."""
+        return self.folder / "cleaned"
+
+    @property
+    def earlier_cleaned(self) -> Path:
+        """Where that folder waits while a new one takes its place; gone when a run ends."""
+        return self.folder / ".earlier-cleaned"
+
+    @property
     def mark(self) -> Path:
         """File that every run leaves and holds while it writes."""
         return self.folder / RUN_MARK
@@ -208,6 +219,35 @@ class CrossLayout:
     def transfer(self, source: str, target: str, suffix: str) -> Path:
         """Generalization from `source` to `target`; `suffix` is json or png."""
         return self.folder / f"cross_dataset_{source}_{target}.{suffix}"
+
+
+@dataclass(frozen=True, slots=True)
+class CleanedLayout:
+    """Datasets without copies, below `folder`; those in the documented layout have it as their root."""
+
+    folder: Path
+
+    @property
+    def removed(self) -> Path:
+        """The removal list."""
+        return self.folder / "removed.csv"
+
+    @property
+    def audit(self) -> Path:
+        """What was looked at, what was removed, and what is left."""
+        return self.folder / "audit.json"
+
+    def manifest(self, dataset: str, name: str) -> Path:
+        """What remains of a manifest that is called `name`."""
+        return self.folder / "manifests" / dataset / name
+
+    def folder_manifest(self, dataset: str) -> Path:
+        """What remains of a folder, as a manifest."""
+        return self.manifest(dataset, "images.csv")
+
+    def folder_keys(self, dataset: str) -> Path:
+        """What remains of a folder, as paths below it, one a line."""
+        return self.manifest(dataset, "keep.txt")
 
 
 def find_results(path: Path) -> Path | None:

@@ -1,7 +1,7 @@
 """Which results beside those of this run are of an earlier one: they stay, but nobody should take them for new.
 
 Every result is written by a rename, so a file that a run wrote is another file than before. The feature store is no
-result and is not looked at.
+result and is not looked at, nor are the cleaned lists, which another command writes.
 """
 
 from collections.abc import Mapping
@@ -17,9 +17,10 @@ def find_files(config: RunConfig) -> dict[Path, tuple[int, int]]:
     found: dict[Path, tuple[int, int]] = {}
     cross = CrossLayout(config.output_root)
     layouts = [AnalysisLayout(config.output_root, spec.name) for spec in config.datasets]
-    for folder, kept in ((cross.folder, cross.mark), *((layout.folder, layout.store) for layout in layouts)):
+    kept = {cross.mark, cross.cleaned, cross.earlier_cleaned, *(layout.store for layout in layouts)}
+    for folder in (cross.folder, *(layout.folder for layout in layouts)):
         for path in folder.rglob("*"):
-            if path.is_file() and path != kept and kept not in path.parents:
+            if path.is_file() and kept.isdisjoint((path, *path.parents)):
                 status = path.stat()
                 found[path] = status.st_ino, status.st_mtime_ns
     return found

@@ -82,6 +82,8 @@ def config_from_options(given: Mapping[str, Any]) -> RunConfig:
     values = {name: value.item() if hasattr(value, "item") else value for name, value in values.items()}
     if values["projections"] is None:
         values["projections"] = "none"
+    methods = _chosen("--method", values["method"], METHODS)
+    _require_used(methods, values)
     records = {"datasets", "projections"}
     return RunConfig(
         **{field.name: values[field.name] for field in fields(RunConfig) if field.name in values.keys() - records},
@@ -91,7 +93,7 @@ def config_from_options(given: Mapping[str, Any]) -> RunConfig:
         ),
         hashing=HashConfig(values["hash_type"], values["hash_size"]),
         pairs=PairConfig(
-            _chosen("--method", values["method"], METHODS),
+            methods,
             _stated("--cosine-threshold", values["cosine_threshold"]),
             _stated("--hash-threshold", values["hash_threshold"]),
             values["false_discovery_rate"],
@@ -125,6 +127,19 @@ def _stated(option: str, value: Any) -> Any:  # noqa: ANN401 - checked when the 
     if value is None:
         raise ConfigError(f"{option} is None; it must be a number or {AUTO!r}")
     return None if value == AUTO else value
+
+
+def _require_used(methods: tuple[str, ...], values: Mapping[str, Any]) -> None:
+    """Refuse to calibrate the threshold of a method that is not in use: nobody asks for that on purpose."""
+    for option, method, features in (
+        ("cosine_threshold", "cosine", "embeddings"),
+        ("hash_threshold", "perceptual", "hashes"),
+    ):
+        if values[option] == AUTO and method not in methods:
+            raise ConfigError(
+                f"--{option.replace('_', '-')} {AUTO} has no effect with --method {values['method']}, which compares "
+                f"no {features}; choose --method {BOTH} or {method}, or leave it out"
+            )
 
 
 def _as_spec(dataset: object) -> DatasetSpec:

@@ -51,9 +51,9 @@ class Judged:
         return self.group_of[self.roster.offsets[number] : self.roster.offsets[number + 1]]
 
     def copies(self, first: str, second: str) -> Iterator[tuple[Rows, Rows]]:
-        """Yield rows of `first` and of `second` whose images are in one group, each pair once, in bounded blocks.
+        """Yield rows of `first` and of `second` whose images are in one group, each pair once.
 
-        Within one dataset the first row is the smaller.
+        Blocks have at most `CHUNK_PAIRS` pairs. Within one dataset the first row is the smaller.
         """
         return _list_copies(self.groups_in(first), None if first == second else self.groups_in(second))
 
@@ -82,18 +82,10 @@ def _list_copies(groups: Rows, others: Rows | None) -> Iterator[tuple[Rows, Rows
         places[order] = np.arange(len(order))
         starts = places[rows] + 1  # the later members of its own group: the order is stable
     counts = stops - starts
-    for part in _parts(counts):
-        left = np.repeat(rows[part], counts[part])
-        steps = np.arange(len(left)) - np.repeat(np.cumsum(counts[part]) - counts[part], counts[part])
-        yield left, order[np.repeat(starts[part], counts[part]) + steps]
-
-
-def _parts(counts: NDArray[np.int64]) -> Iterator[slice]:
-    """Cut rows into runs that have at most `CHUNK_PAIRS` pairs together, or are one row."""
     ends = np.cumsum(counts)
-    start, done = 0, 0
-    while start < len(counts):
-        stop = max(start + 1, int(np.searchsorted(ends, done + CHUNK_PAIRS, side="right")))
-        if ends[stop - 1] > done:
-            yield slice(start, stop)
-        start, done = stop, int(ends[stop - 1])
+    n_pairs = int(ends[-1]) if len(ends) else 0
+    for first in range(0, n_pairs, CHUNK_PAIRS):
+        # Cut by pairs and not by rows: one row of a large group has more pairs than a block.
+        pairs = np.arange(first, min(first + CHUNK_PAIRS, n_pairs))
+        owners = np.searchsorted(ends, pairs, side="right")
+        yield rows[owners], order[starts[owners] + pairs - (ends - counts)[owners]]

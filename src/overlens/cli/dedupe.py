@@ -106,12 +106,11 @@ def _audit_line(result: "Deduped") -> str:
 
 
 def _next_lines(result: "Deduped") -> list[str]:
+    if result.problems:
+        return ["No list was written; what an earlier run wrote is as it was."]
     if result.cleaned is None:
         return ["Dry run: no list was written. --apply writes the removal list, the audit and what remains."]
-    from overlens.dedupe.run import CleanedLayout
-
-    layout = CleanedLayout(result.config.output_root)
-    lines = [f"Removal list: {layout.removed}", f"Audit: {layout.audit}"]
+    lines = [f"Removal list: {result.layout.removed}", f"Audit: {result.layout.audit}"]
     return lines + [f"What remains of {name}: --datasets {name}={path}" for name, path in result.cleaned.items()]
 
 

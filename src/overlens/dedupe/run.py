@@ -7,59 +7,35 @@ remains in memory.
 Images, lists and labels of the user are only read. A dry run writes features and nothing else.
 """
 
-import csv
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from overlens import __version__
-from overlens.atomic import new_folder, replaced_file, sole_writer, write_json
+from overlens.atomic import sole_writer, write_json
 from overlens.config import DatasetSpec, RunConfig
 from overlens.copies import find_copies, without_images
-from overlens.dedupe.removal import REMOVAL_COLUMNS, RemovalRule, name_of, removal_rows
+from overlens.dedupe.removal import RemovalRule, name_of, removal_rows
 from overlens.dedupe.settle import FindPairs, Found, Settled, settle
+from overlens.dedupe.write import replaced_folder, write_removal
 from overlens.encoders.base import Encoder
 from overlens.engines import Engine, make_engine
 from overlens.errors import ConfigError
 from overlens.features import KnownImages
-from overlens.layout import CrossLayout
+from overlens.layout import CleanedLayout, CrossLayout
 from overlens.notices import tell
 from overlens.planning import plan_images
 from overlens.prepared import prepared_images
 from overlens.progress import Progress
-from overlens.records import Features
-from overlens.sources.cleaned import CleanedRequest, check_cleaned, input_layout, write_cleaned
+from overlens.records import Failure, Features
+from overlens.sources.cleaned import CleanedRequest, check_cleaned, input_layout, list_left_out, write_cleaned
 from overlens.verdicts import VERDICTS, VERIFIED
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-
-
-@dataclass(frozen=True, slots=True)
-class CleanedLayout:
-    """What is written of datasets without copies."""
-
-    root: Path
-
-    @property
-    def folder(self) -> Path:
-        """Folder of all of it, replaced as a whole."""
-        return CrossLayout(self.root).folder / "cleaned"
-
-    @property
-    def removed(self) -> Path:
-        """The removal list."""
-        return self.folder / "removed.csv"
-
-    @property
-    def audit(self) -> Path:
-        """What was looked at, what was removed, and what is left."""
-        return self.folder / "audit.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +47,9 @@ class Deduped:
         rule: What stays beside the representatives.
         settled: What is to be removed, and what is left.
         n_failed: Dataset -> images that could not be used, and so were not looked at.
-        problems: What differed when the written files were read again.
-        cleaned: Dataset -> what to give as `NAME=PATH`; empty if nothing was written.
+        problems: What differed when the written lists were read again; then they were discarded, and what an earlier
+            run wrote is as it was.
+        cleaned: Dataset -> what to give as `NAME=PATH`; empty if verified pairs are left, None if nothing was written.
         notices: Sentences that the user should read.
     """
 
@@ -89,8 +66,13 @@ class Deduped:
         """Whether nothing verified is left, and what was written reads as it should."""
         return not len(self.settled.left) and not self.problems
 
+    @property
+    def layout(self) -> CleanedLayout:
+        """Where it is written."""
+        return CleanedLayout(CrossLayout(self.config.output_root).cleaned)
+
     def rows(self) -> Iterator[tuple[str, ...]]:
-        """Yield the removal list, as `overlens.removal.REMOVAL_COLUMNS`."""
+        """Yield the removal list, as `overlens.dedupe.removal.REMOVAL_COLUMNS`."""
         return removal_rows(self.settled.removal, self.settled.whole.roster, self.settled.whole.keys)
 
     def left_pairs(self) -> list[list[object]]:
@@ -168,7 +150,7 @@ def dedupe(
             settled = settle(find, config.verification.keep, rule)
         n_failed = {images.listing.dataset: images.listing.n_attempted - len(images.rows) for images in known}
         result = Deduped(config, rule, settled, n_failed, notices=plan.notices)
-        result = replace(result, notices=(*result.notices, *_notices(result)))
+        result = replace(result, notices=(*result.notices, *_notices(result, known)))
         return _write(result, known) if apply else result
 
 
@@ -198,21 +180,6 @@ def make_search(
     return find
 
 
-def write_removal(path: Path, rows: Iterator[tuple[str, ...]]) -> None:
-    """Write the removal list as CSV: every text quoted, every name exact, whatever it holds.
-
-    Bytes of file names that are not UTF-8 are written as they are (Python: `errors="surrogateescape"`).
-    """
-    with replaced_file(path) as stream:
-        text = TextIOWrapper(stream, encoding="utf-8", errors="surrogateescape", newline="")
-        # Quoted, a carriage return or a space at the end of a name is safe as well.
-        writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
-        writer.writerow(REMOVAL_COLUMNS)
-        writer.writerows(rows)
-        text.flush()
-        text.detach()
-
-
 def _require_workable(config: RunConfig, *, across_only: bool) -> None:
     if config.from_embeddings:
         raise ConfigError("--from-embeddings has no images, so no copy can be verified; leave it out to remove copies")
@@ -221,7 +188,7 @@ def _require_workable(config: RunConfig, *, across_only: bool) -> None:
     if len(config.datasets) < 2 and (across_only or config.reference is not None):
         option = "--across-only" if across_only else "--reference"
         raise ConfigError(f"{option} needs two datasets or more; name another with --datasets, or leave it out")
-    folder = CleanedLayout(config.output_root).folder.resolve()
+    folder = CrossLayout(config.output_root).cleaned.resolve()
     for spec in config.datasets:
         for place in _input_places(spec, config.root):
             if folder.is_relative_to(place) or place.is_relative_to(folder):
@@ -250,31 +217,50 @@ def _without_rows(features: Features, keys: AbstractSet[str]) -> Features:
     )
 
 
-def _notices(result: Deduped) -> list[str]:
+def _notices(result: Deduped, known: Sequence[KnownImages]) -> list[str]:
     lines: list[str] = []
-    for place, name in enumerate(result.settled.whole.roster.datasets):
-        numbers = result._numbers(place)
+    for place, images in enumerate(known):
+        name, numbers = images.listing.dataset, result._numbers(place)
         if numbers["looked_at"] and not numbers["remaining"]:
             lines += tell(name, ["WARNING: all its images would be removed; name it with --reference to keep them"])
-        if numbers["failed"]:
-            lines += tell(name, [f"{numbers['failed']} images could not be used, were not looked at, and stay"])
+        left_out = list_left_out(result.config.datasets[place], result.config.root, images.listing)
+        lines += tell(name, [*_tell_left_out(left_out)])
+        if n_staying := numbers["failed"] - len(left_out):
+            lines += tell(name, [f"{n_staying} images could not be used, were not looked at, and stay"])
     n_odd = sum(row[1].startswith(_FORMULA_STARTS) or row[4].startswith(_FORMULA_STARTS) for row in result.rows())
     if n_odd:
         words = f"{n_odd} lines hold names that a spreadsheet would take for a formula; import the columns as text"
-        lines += tell("removed.csv", [words])
+        lines += tell(result.layout.removed.name, [words])
     return lines
 
 
+def _tell_left_out(left_out: Sequence[Failure]) -> Iterator[str]:
+    for reason in dict.fromkeys(failure.reason for failure in left_out):
+        keys = [failure.key for failure in left_out if failure.reason == reason]
+        yield f"{len(keys)} images are left out of what remains, such as {keys[0]}: {reason}"
+
+
 def _write(result: Deduped, known: Sequence[KnownImages]) -> Deduped:
-    """Write everything below a new folder that takes the place of the one of an earlier run."""
-    layout = CleanedLayout(result.config.output_root)
-    with new_folder(layout.folder) as folder:
-        write_removal(folder / layout.removed.name, result.rows())
-        if result.passed:
-            result = _write_lists(result, known, folder)
-        write_json(folder / layout.audit.name, result.to_json())
-        shutil.rmtree(layout.folder, ignore_errors=True)
-    return replace(result, cleaned={name: layout.folder / path for name, path in (result.cleaned or {}).items()})
+    """Write everything below a new folder that takes the place of that of an earlier run, unless it reads wrongly."""
+    cross = CrossLayout(result.config.output_root)
+    try:
+        with replaced_folder(cross.cleaned, cross.earlier_cleaned) as folder:
+            layout = CleanedLayout(folder)
+            write_removal(layout.removed, result.rows())
+            if result.passed:
+                result = _write_lists(result, known, folder)
+            write_json(layout.audit, result.to_json())
+    except _ReadWronglyError as error:
+        return replace(result, problems=error.problems)
+    return replace(result, cleaned={name: cross.cleaned / path for name, path in (result.cleaned or {}).items()})
+
+
+class _ReadWronglyError(Exception):
+    """Lists that were written do not read as what remains, so nothing may take the place of good ones."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
 
 
 def _write_lists(result: Deduped, known: Sequence[KnownImages], folder: Path) -> Deduped:
@@ -288,4 +274,6 @@ def _write_lists(result: Deduped, known: Sequence[KnownImages], folder: Path) ->
         notices += tell(spec.name, written.notices)
         problem = check_cleaned(request, folder, written)
         problems += [f"{spec.name}: {problem}"] * bool(problem)
-    return replace(result, cleaned=cleaned, notices=tuple(notices), problems=tuple(problems))
+    if problems:
+        raise _ReadWronglyError(problems)
+    return replace(result, cleaned=cleaned, notices=tuple(notices))

@@ -88,7 +88,7 @@ def settle(find: FindPairs, keep: str, rule: RemovalRule, *, max_rounds: int = M
         # Where nothing goes, what remains is what was looked at.
         rest = find(_by_dataset(whole, removal.removed)) if len(removal) else whole
         seen = _in_rows_of(whole, rest, removal)
-        left = _select(seen, rule.concerns(whole.roster, seen))
+        left = seen.chosen(rule.concerns(whole.roster, seen))
         n_left.append(len(left))
         if not len(left) or len(n_left) == max_rounds:
             return Settled(whole, removal, tuple(n_left), left, rest)
@@ -112,10 +112,6 @@ def _in_rows_of(whole: Found, rest: Found, removal: Removal) -> Edges:
     if len(rows) != rest.roster.n_images:
         raise StoreError(f"{len(rows)} images remain, but {rest.roster.n_images} were looked at; run again")
     return Edges(rows[edges.left], rows[edges.right], edges.verdicts, edges.strengths)
-
-
-def _select(edges: Edges, chosen: NDArray[np.bool_]) -> Edges:
-    return Edges(edges.left[chosen], edges.right[chosen], edges.verdicts[chosen], edges.strengths[chosen])
 
 
 def _join(one: Edges, two: Edges) -> Edges:

@@ -1,7 +1,7 @@
 """Pairs of images that carry one identifier, and the best score of each identifier.
 
-Scores are computed in the one fixed way: float64 dot products rounded to float32, distances of stored bits. An
-identifier that stands on p images here and q there costs p x q comparisons; memory is that of a block of pairs.
+Scores are those of the search, to the bit: the same compiled function computes them, and distances are of stored bits.
+An identifier that stands on p images here and q there costs p x q comparisons; memory is that of a block of pairs.
 
 Shapes: k shared identifiers, n and m images of two datasets, d dimensions, b bytes of a hash.
 """
@@ -79,8 +79,12 @@ def list_expected_pairs(
 
 
 def _cosines(left: NDArray[np.float32], right: NDArray[np.float32]) -> Scores:
-    products = np.einsum("md,md->m", left.astype(np.float64), right.astype(np.float64))
-    return np.asarray(products.astype(np.float32), np.float64)
+    from overlens.search.kernels import score_pairs
+
+    # Plain contiguous arrays: the function is compiled for these, and stored rows may be memory-mapped.
+    places = np.arange(len(left))
+    scores = score_pairs(np.ascontiguousarray(left), np.ascontiguousarray(right), places, places)
+    return np.asarray(scores, np.float64)
 
 
 def _distances(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> Scores:

@@ -17,7 +17,7 @@ from overlens.sources.folder import list_folder
 from overlens.sources.manifest import list_manifest
 from overlens.sources.published import Published, load_published
 
-__all__ = ["Published", "list_images", "load_published"]
+__all__ = ["Published", "documented_at", "list_images", "load_published"]
 
 
 def list_images(
@@ -63,7 +63,7 @@ def _list(
     if not spec.path.is_dir():
         listing = list_manifest(spec, spec.path, max_images=max_images, identifier_column=identifier_column)
         return _keeping_classes(listing, "manifest", use_ground_truth)
-    found = _documented_at(spec.path)
+    found = documented_at(spec.path)
     if found is not None:
         return list_documented(spec, found, use_ground_truth=use_ground_truth, max_images=max_images)
     listing = list_folder(spec, spec.path, max_images=max_images)
@@ -76,8 +76,11 @@ def _keeping_classes(listing: Listing, kind: str, use_ground_truth: bool) -> Lis
     return replace(listing, notices=(*listing.notices, f"--use-ground-truth: a {kind} keeps its own classes"))
 
 
-def _documented_at(folder: Path) -> InputLayout | None:
-    """Return the layout if `folder` is a dataset folder of the documented layout, or its `-data` folder."""
+def documented_at(folder: Path) -> InputLayout | None:
+    """Return the layout if `folder` is a dataset folder of the documented layout, or its `-data` folder, else None.
+
+    The layout takes its name from the folder, which need not be that of the dataset.
+    """
     # Not resolve(): a linked dataset folder has its lists beside the link.
     place = Path(normpath(folder.absolute()))
     for name in dict.fromkeys((place.name, place.name.removesuffix("-data"))):

@@ -9,7 +9,8 @@ No image is copied, moved or changed; what is written names them. Below one fold
 
 The folder serves as `--root` for datasets of the documented layout. Relative paths of a manifest become absolute, as
 they would start at another place; that changes the keys of these images. Images that could not be read were not looked
-at, and stay. An image that is named twice is named once.
+at, and stay, except those that were refused when the files of a folder were listed: nothing names them but the folder,
+and a name that is not UTF-8 cannot stand in a list. An image that is named twice is named once.
 """
 
 import csv
@@ -24,16 +25,13 @@ from overlens.atomic import write_bytes, write_text
 from overlens.config import DatasetSpec
 from overlens.decode import image_extensions
 from overlens.errors import DatasetError
-from overlens.layout import InputLayout
-from overlens.records import Listing
-from overlens.sources import _documented_at, list_images
+from overlens.layout import CleanedLayout, InputLayout
+from overlens.records import Failure, Listing
+from overlens.sources import documented_at, list_images
 from overlens.sources.cleaned_lists import filter_labels, filter_names
 from overlens.sources.cleaned_tables import write_table
 from overlens.sources.labels import CLASS_FOLDERS
 from overlens.sources.textfiles import read_lines
-
-FOLDER_MANIFEST = "images.csv"
-FOLDER_KEYS = "keep.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +63,9 @@ class CleanedRequest:
         return tuple(row for row, key in enumerate(self.listing.keys) if key not in self.removed)
 
     def names(self) -> list[str]:
-        """Return the keys that stay, and those of images that could not be found."""
-        return [self.listing.keys[row] for row in self.kept] + [failure.key for failure in self.listing.failures]
+        """Return the keys that stay, and the names that a list of the user gives to images that could not be found."""
+        named = () if list_left_out(self.spec, self.root, self.listing) else self.listing.failures
+        return [self.listing.keys[row] for row in self.kept] + [failure.key for failure in named]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +96,15 @@ def write_cleaned(request: CleanedRequest, folder: Path) -> Cleaned:
     if layout is not None:
         return _write_documented(request, layout, folder)
     path = request.spec.path or request.root
-    home = Path("manifests", request.spec.name)
     if not path.is_dir():
+        target = CleanedLayout(folder).manifest(request.spec.name, path.name)
         listing = request.listing
         files = {listing.keys[row]: listing.paths[row] for row in request.kept}
         labels = {listing.keys[row]: listing.labels[row] for row in request.kept}
         missing = {failure.key: Path(normpath(path.parent / failure.key)) for failure in listing.failures}
-        write_table(path, folder / home / path.name, {**missing, **files}, {**dict.fromkeys(missing), **labels})
-        return Cleaned(request.spec.name, home / path.name)
-    return _write_folder(request, folder, home)
+        write_table(path, target, {**missing, **files}, {**dict.fromkeys(missing), **labels})
+        return Cleaned(request.spec.name, target.relative_to(folder))
+    return _write_folder(request, folder)
 
 
 def check_cleaned(request: CleanedRequest, folder: Path, cleaned: Cleaned) -> str:
@@ -130,7 +129,21 @@ def input_layout(spec: DatasetSpec, root: Path) -> InputLayout | None:
     """Return where a dataset is, if it is in the documented layout."""
     if spec.path is None:
         return InputLayout(root, spec.name)
-    return _documented_at(spec.path) if spec.path.is_dir() else None
+    return documented_at(spec.path) if spec.path.is_dir() else None
+
+
+def list_left_out(spec: DatasetSpec, root: Path, listing: Listing) -> tuple[Failure, ...]:
+    """Return the images refused at listing that no list of the user names, so that none of what remains names them.
+
+    They are files whose names are not UTF-8, and links to nothing or out of the image folder. Where a manifest or
+    `2_test.txt` names the images, there are none: its names stay.
+    """
+    layout = input_layout(spec, root)
+    if layout is None:
+        is_named = not (spec.path or root).is_dir()
+    else:
+        is_named = layout.names.is_file()
+    return () if is_named else listing.failures
 
 
 def _resolved(path: Path) -> str:
@@ -189,18 +202,19 @@ def _link(link: Path, images: Path) -> list[str]:
     return []
 
 
-def _write_folder(request: CleanedRequest, folder: Path, home: Path) -> Cleaned:
-    listing = request.listing
+def _write_folder(request: CleanedRequest, folder: Path) -> Cleaned:
+    listing, layout, name = request.listing, CleanedLayout(folder), request.spec.name
+    manifest, list_of_keys = layout.folder_manifest(name), layout.folder_keys(name)
     table = StringIO(newline="")
     writer = csv.writer(table, quoting=csv.QUOTE_ALL, lineterminator="\n")
     writer.writerow(("path", "label"))
     for row in request.kept:
         writer.writerow((normpath(listing.paths[row].absolute()), listing.labels[row] or ""))
-    write_text(folder / home / FOLDER_MANIFEST, table.getvalue())
+    write_text(manifest, table.getvalue())
     keys = [listing.keys[row] for row in request.kept]
     broken = [key for key in keys if "\n" in key or "\r" in key]
     if broken:
-        notice = f"{FOLDER_KEYS} is not written, as the name {broken[0]!r} holds a line break"
-        return Cleaned(request.spec.name, home / FOLDER_MANIFEST, (notice,))
-    write_text(folder / home / FOLDER_KEYS, "".join(f"{key}\n" for key in keys))
-    return Cleaned(request.spec.name, home / FOLDER_MANIFEST)
+        notice = f"{list_of_keys.name} is not written, as the name {broken[0]!r} holds a line break"
+        return Cleaned(name, manifest.relative_to(folder), (notice,))
+    write_text(list_of_keys, "".join(f"{key}\n" for key in keys))
+    return Cleaned(name, manifest.relative_to(folder))

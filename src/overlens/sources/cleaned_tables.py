@@ -66,10 +66,10 @@ def _is_absolute(written: str) -> bool:
 
 
 def _write_delimited(path: Path, target: Path, chosen: Mapping[int, str | None]) -> None:
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else manifest._sniff_delimiter(path)
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else manifest.sniff_delimiter(path)
     rows = _raw_rows(read_text(path), delimiter)
     header, names = next(rows)
-    column = manifest._choose_columns(path, names)[0]
+    column = manifest.choose_columns(path, names)[0]
     with path.open("rb") as source:
         mark = source.read(len(codecs.BOM_UTF8))
     with replaced_file(target) as stream:
@@ -119,7 +119,7 @@ def _write_parquet(path: Path, target: Path, chosen: Mapping[int, str | None]) -
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file, replaced_file(target) as stream:
-        column = manifest._choose_columns(path, list(file.schema_arrow.names))[0]
+        column = manifest.choose_columns(path, list(file.schema_arrow.names))[0]
         field = file.schema_arrow.field(column)
         first = 0
         with pq.ParquetWriter(stream, file.schema_arrow) as writer:

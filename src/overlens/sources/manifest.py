@@ -192,10 +192,10 @@ def _notices(name: str, table: Table, found: _Found) -> Iterator[str]:
 
 
 def _read_delimited(path: Path, identifier_column: str | None = None) -> Table:
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else _sniff_delimiter(path)
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else sniff_delimiter(path)
     rows = read_table(path, delimiter=delimiter)
     header = next(rows, (1, []))[1]
-    columns = _Columns(*_choose_columns(path, header), _find_column(header, identifier_column))
+    columns = _Columns(*choose_columns(path, header), _find_column(header, identifier_column))
 
     def field_of(row: list[str], column: int | None) -> str | None:
         return None if column is None else row[column].strip() or None
@@ -209,8 +209,12 @@ def _read_delimited(path: Path, identifier_column: str | None = None) -> Table:
     return Table(read(), label_column, columns.identifier is not None)
 
 
-def _sniff_delimiter(path: Path) -> str:
-    """Return the delimiter with which the header has a path column; a comma if none does."""
+def sniff_delimiter(path: Path) -> str:
+    """Return the delimiter with which the header has a path column: comma, semicolon or tab; a comma if none does.
+
+    Raises:
+        DatasetError: The file cannot be read, is not UTF-8, or breaks the quoting rules.
+    """
     for delimiter in ",;\t":
         header = next(islice(read_table(path, delimiter=delimiter), 1), (1, []))[1]
         if any(name.strip().lower() in PATH_COLUMNS for name in header):
@@ -226,7 +230,7 @@ def _read_parquet(path: Path, identifier_column: str | None = None) -> Table:
         # Not read_table, which would make columns of folder names such as `year=2020`.
         with pyarrow.parquet.ParquetFile(path) as file:
             header = list(file.schema_arrow.names)
-            columns = _Columns(*_choose_columns(path, header), _find_column(header, identifier_column))
+            columns = _Columns(*choose_columns(path, header), _find_column(header, identifier_column))
             wanted = {header[place] for place in (columns.path, columns.label, columns.identifier) if place is not None}
             values = file.read(columns=sorted(wanted)).to_pydict()
     except (pyarrow.ArrowException, OSError, ValueError, KeyError) as error:
@@ -257,7 +261,14 @@ def _as_text(path: Path, row: int, what: str, value: object) -> str | None:
         raise DatasetError(f"{path}: the {what} in row {row} is not usable: {error}; correct the file") from error
 
 
-def _choose_columns(path: Path, header: list[str]) -> tuple[int, int | None]:
+def choose_columns(path: Path, header: list[str]) -> tuple[int, int | None]:
+    """Return the places of the path column and of the class column, or None, in the header of the manifest `path`.
+
+    Of several names that would do, the first of `PATH_COLUMNS` or `LABEL_COLUMNS` counts, in any letter case.
+
+    Raises:
+        DatasetError: There is no path column.
+    """
     known = [name.strip().lower() for name in header]
     path_column = next((known.index(name) for name in PATH_COLUMNS if name in known), None)
     label_column = next((known.index(name) for name in LABEL_COLUMNS if name in known), None)
