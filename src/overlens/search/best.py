@@ -162,14 +162,14 @@ def _floors(tops: Scores, known: Scores, slack: float) -> Scores:
 def _find_distances(
     sides: tuple[HashRows, HashRows], tiles: Iterator[Tile], progress: Progress | None
 ) -> tuple[Distances, Distances]:
-    from overlens.search.hamming import _pack_words
+    from overlens.search.hamming import pack_words
 
     none = 8 * sides[0].shape[1] + 1
     best = np.full(len(sides[0]), none, np.int32), np.full(len(sides[1]), none, np.int32)
     for tile in tiles:
         rows, columns = slice(tile.left_start, tile.left_stop), slice(tile.right_start, tile.right_stop)
-        words = _pack_words(sides[0][rows])
-        others = words if tile.is_diagonal else _pack_words(sides[1][columns])
+        words = pack_words(sides[0][rows])
+        others = words if tile.is_diagonal else pack_words(sides[1][columns])
         _lower_tile(words, others, tile.is_diagonal, (best[0][rows], best[1][columns]))
         if progress is not None:
             progress(tile.n_comparisons)

@@ -8,7 +8,7 @@ Shapes: r rows of a left tile, c rows of a right tile, d dimensions, w 64-bit wo
 import numpy as np
 
 from overlens.compiled import compiled
-from overlens.search.kernels import _LANES, _count_bits, _measure_row, dot64
+from overlens.search.kernels import LANES, count_bits, dot64, measure_row
 
 _BLOCK = 128
 
@@ -35,7 +35,7 @@ def raise_best(tile, sides, lengths, floors, best):  # type: ignore[no-untyped-d
     left_lengths, right_lengths = lengths
     row_floors, column_floors = floors
     rows, columns = best
-    lanes = np.empty(_LANES, np.float64)
+    lanes = np.empty(LANES, np.float64)
     for i in range(tile.shape[0]):
         for start in range(0, tile.shape[1], _BLOCK):
             stop = min(start + _BLOCK, tile.shape[1])
@@ -57,7 +57,7 @@ def _lower_columns(word, last, distances, best, nearest):  # type: ignore[no-unt
     # Return the smallest distance of the word, or `nearest`. Its arrays begin at the first column that counts and bests
     # are int32, because that is the loop that vectorises.
     for j in range(last.shape[0]):
-        distance = np.int32(distances[j] + _count_bits(word ^ last[j]))
+        distance = np.int32(distances[j] + count_bits(word ^ last[j]))
         nearest = min(nearest, distance)
         best[j] = min(best[j], distance)
     return nearest
@@ -71,7 +71,7 @@ def lower_best(words, columns, is_diagonal, best):  # type: ignore[no-untyped-de
     last = columns[columns.shape[0] - 1]
     for i in range(words.shape[0]):
         if columns.shape[0] > 1:
-            _measure_row(words[i], columns, distances)
+            measure_row(words[i], columns, distances)
         start = i + 1 if is_diagonal else 0
         word = words[i, columns.shape[0] - 1]
         row_best[i] = _lower_columns(word, last[start:], distances[start:], column_best[start:], row_best[i])

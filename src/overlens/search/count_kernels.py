@@ -8,7 +8,7 @@ Shapes: r rows of a left tile, c rows of a right tile, d dimensions, w 64-bit wo
 import numpy as np
 
 from overlens.compiled import compiled
-from overlens.search.kernels import _LANES, _count_bits, _measure_row, dot64
+from overlens.search.kernels import LANES, count_bits, dot64, measure_row
 
 
 @compiled()
@@ -30,7 +30,7 @@ def count_scores(tile, sides, limits, slack, is_diagonal, counts):  # type: igno
     least. Only a pair so near to a limit that it could lie on either side is scored in the fixed way.
     """
     left, right = sides
-    lanes = np.empty(_LANES, np.float64)
+    lanes = np.empty(LANES, np.float64)
     per_unit = (limits.shape[0] - 1) / (limits[-1] - limits[0])
     for i in range(tile.shape[0]):
         for j in range(i + 1 if is_diagonal else 0, tile.shape[1]):
@@ -55,7 +55,7 @@ def count_distances(words, columns, is_diagonal, counts):  # type: ignore[no-unt
     last = columns[columns.shape[0] - 1]
     for i in range(words.shape[0]):
         if columns.shape[0] > 1:
-            _measure_row(words[i], columns, distances)
+            measure_row(words[i], columns, distances)
         word = words[i, columns.shape[0] - 1]
         for j in range(i + 1 if is_diagonal else 0, columns.shape[1]):
-            counts[np.int64(distances[j] + _count_bits(word ^ last[j]))] += 1
+            counts[np.int64(distances[j] + count_bits(word ^ last[j]))] += 1

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from overlens.records import FloatRows, HashRows
 from overlens.search.cosine import largest_norm, score_slack
-from overlens.search.hamming import _pack_words
+from overlens.search.hamming import pack_words
 from overlens.search.tiles import plan_tiles
 
 Counts = NDArray[np.int64]
@@ -77,8 +77,8 @@ def count_hamming_pairs(
     from overlens.search.count_kernels import count_distances
 
     counts = np.zeros(8 * left.shape[1] + 1, np.int64)
-    words = _pack_words(left)
-    others = words if right is None else _pack_words(right)
+    words = pack_words(left)
+    others = words if right is None else pack_words(right)
     for tile in plan_tiles(len(words), None if right is None else len(others), tile_rows=tile_rows):
         upper = words[tile.left_start : tile.left_stop]
         columns = np.ascontiguousarray(others[tile.right_start : tile.right_stop].T)

@@ -69,8 +69,8 @@ def _search(
     progress: Callable[[int], None] | None,
 ) -> Iterator[PairBlock]:
     for tile in tiles:
-        words = _pack_words(left[tile.left_start : tile.left_stop])
-        columns = words if tile.is_diagonal else _pack_words(right[tile.right_start : tile.right_stop])
+        words = pack_words(left[tile.left_start : tile.left_stop])
+        columns = words if tile.is_diagonal else pack_words(right[tile.right_start : tile.right_stop])
         index = index_bands(columns, n_bytes=left.shape[1], max_distance_bits=max_distance_bits)
         if index is not None and bands_pay(words, index, tile.n_comparisons):
             yield from _probe_tile(words, index, tile, max_distance_bits)
@@ -80,7 +80,7 @@ def _search(
             progress(tile.n_comparisons)
 
 
-def _pack_words(rows: HashRows) -> Words:
+def pack_words(rows: HashRows) -> Words:
     """Pad `(r, b)` bytes with zeros to whole 64-bit words, `(r, w)`; zeros add nothing to a distance."""
     padded = np.zeros((len(rows), -(-rows.shape[1] // 8) * 8), np.uint8)
     padded[:, : rows.shape[1]] = rows

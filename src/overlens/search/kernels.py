@@ -11,7 +11,9 @@ import numpy as np
 
 from overlens.compiled import compiled
 
-_LANES = 32
+LANES = 32
+"""Sums of a dot product that run side by side, see `dot64`; scratch space of callers has as many places."""
+
 _ONES = np.uint64(0x5555555555555555)
 _TWOS = np.uint64(0x3333333333333333)
 _FOURS = np.uint64(0x0F0F0F0F0F0F0F0F)
@@ -27,13 +29,13 @@ def dot64(left, right, lanes):  # type: ignore[no-untyped-def]  # noqa: ANN001, 
     `lanes` is scratch space, `(32,)` float64.
     """
     lanes[:] = 0.0
-    whole = left.shape[0] - left.shape[0] % _LANES
-    for i in range(0, whole, _LANES):
-        for lane in range(_LANES):
+    whole = left.shape[0] - left.shape[0] % LANES
+    for i in range(0, whole, LANES):
+        for lane in range(LANES):
             lanes[lane] += np.float64(left[i + lane]) * np.float64(right[i + lane])
     for lane in range(left.shape[0] - whole):
         lanes[lane] += np.float64(left[whole + lane]) * np.float64(right[whole + lane])
-    half = _LANES // 2
+    half = LANES // 2
     while half:
         for lane in range(half):
             lanes[lane] += lanes[lane + half]
@@ -45,7 +47,7 @@ def dot64(left, right, lanes):  # type: ignore[no-untyped-def]  # noqa: ANN001, 
 def score_pairs(left, right, left_rows, right_rows):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Return the `(m,)` float32 scores of the named pairs: `dot64` of the stored rows, rounded once."""
     scores = np.empty(left_rows.shape[0], np.float32)
-    lanes = np.empty(_LANES, np.float64)
+    lanes = np.empty(LANES, np.float64)
     for pair in range(left_rows.shape[0]):
         scores[pair] = np.float32(dot64(left[left_rows[pair]], right[right_rows[pair]], lanes))
     return scores
@@ -63,7 +65,7 @@ def update_nearest(tile, sides, offsets, floors, slack, nearest):  # type: ignor
     left, right = sides
     indices, similarities = nearest
     last = indices.shape[1] - 1
-    lanes = np.empty(_LANES, np.float64)
+    lanes = np.empty(LANES, np.float64)
     for i in range(tile.shape[0]):
         floor = max(np.float64(similarities[i, last]), floors[i]) - slack
         for j in range(tile.shape[1]):
@@ -83,7 +85,8 @@ def update_nearest(tile, sides, offsets, floors, slack, nearest):  # type: ignor
 
 
 @compiled()
-def _count_bits(x):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def count_bits(x):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Return how many bits of a uint64 are set, as uint64."""
     # The usual parallel bit count; LLVM knows the pattern and uses vector bit counts where the processor has them.
     x = x - ((x >> np.uint64(1)) & _ONES)
     x = (x & _TWOS) + ((x >> np.uint64(2)) & _TWOS)
@@ -92,14 +95,17 @@ def _count_bits(x):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
 
 
 @compiled()
-def _measure_row(words, columns, distances):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    # Distance in all words but the last, which the caller adds: a hash of one word then needs no scratch pass. Word by
-    # word over contiguous columns, because that is the loop that vectorises at any width.
+def measure_row(words, columns, distances):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Write the distance of `(w,)` words to each of the `(w, c)` columns, but for the last word, into `distances`.
+
+    The caller adds the last word: a hash of one word then needs no scratch pass. `distances` is `(c,)` uint64.
+    """
+    # Word by word over contiguous columns, because that is the loop that vectorises at any width.
     distances[:] = 0
     for w in range(columns.shape[0] - 1):
         word = words[w]
         for j in range(columns.shape[1]):
-            distances[j] += _count_bits(word ^ columns[w, j])
+            distances[j] += count_bits(word ^ columns[w, j])
 
 
 @compiled()
@@ -110,11 +116,11 @@ def count_close(words, columns, max_distance, is_diagonal):  # type: ignore[no-u
     last = columns[columns.shape[0] - 1]
     for i in range(words.shape[0]):
         if columns.shape[0] > 1:
-            _measure_row(words[i], columns, distances)
+            measure_row(words[i], columns, distances)
         word = words[i, columns.shape[0] - 1]
         n_close = 0
         for j in range(i + 1 if is_diagonal else 0, columns.shape[1]):
-            n_close += distances[j] + _count_bits(word ^ last[j]) <= max_distance
+            n_close += distances[j] + count_bits(word ^ last[j]) <= max_distance
         counts[i] = n_close
     return counts
 
@@ -129,10 +135,10 @@ def write_close(words, columns, max_distance, is_diagonal, rows, n_pairs):  # ty
     last = columns[columns.shape[0] - 1]
     end = 0
     for i in rows:
-        _measure_row(words[i], columns, distances)
+        measure_row(words[i], columns, distances)
         word = words[i, columns.shape[0] - 1]
         for j in range(i + 1 if is_diagonal else 0, columns.shape[1]):
-            distance = distances[j] + _count_bits(word ^ last[j])
+            distance = distances[j] + count_bits(word ^ last[j])
             if distance <= max_distance:
                 left[end], right[end], bits[end] = i, j, distance
                 end += 1
@@ -160,7 +166,7 @@ def count_candidates(words, starts, masks):  # type: ignore[no-untyped-def]  # n
 def _is_repeated(left, right, band, radius):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     # Whether an earlier band has proposed this pair already.
     for earlier in range(band):
-        if _count_bits(_band_value(left, earlier) ^ _band_value(right, earlier)) <= radius:
+        if count_bits(_band_value(left, earlier) ^ _band_value(right, earlier)) <= radius:
             return True
     return False
 
@@ -186,7 +192,7 @@ def visit_banded(rows, words, index, limits, is_diagonal, out):  # type: ignore[
                 for k in range(starts[band, bucket], starts[band, bucket + np.uint64(1)]):
                     distance = np.uint64(0)
                     for w in range(words.shape[1]):
-                        distance += _count_bits(words[i, w] ^ columns[band, k, w])
+                        distance += count_bits(words[i, w] ^ columns[band, k, w])
                     if distance > max_distance:  # first, because nearly always so and therefore well predicted
                         continue
                     j = order[band, k]
