@@ -5,7 +5,8 @@
 
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from overlens.version import __version__
+
 __all__ = ["Analysis", "OverlensError", "__version__", "analyze"]
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 from weakref import finalize
 
-from overlens import __version__
 from overlens.calibration.thresholds import Thresholds
 from overlens.config import RunConfig
 from overlens.copies import Copies
@@ -25,6 +24,7 @@ from overlens.projections.methods import ProjectionTable
 from overlens.recall.measure import IdentifierRecall
 from overlens.records import Failure, Features, ModelInfo
 from overlens.transfer import Transfer
+from overlens.version import __version__
 
 if TYPE_CHECKING:
     import pandas

@@ -149,7 +149,7 @@ def measure_recovery(
 def verified_pairs(copies: "Copies", datasets: Mapping[str, "Features"]) -> set[frozenset[tuple[str, str]]]:
     """Return the pairs of images of different datasets that are in one group of copies, each image (dataset, name)."""
     images = [(name, key) for name, features in datasets.items() for key in features.keys]
-    groups = (copies.groups.group(number).members for number in range(len(copies.groups)))
+    groups = (copies.groups.members_of(number).tolist() for number in range(len(copies.groups)))
     pairs = (pair for members in groups for pair in combinations((images[row] for row in members), 2))
     return {frozenset(pair) for pair in pairs if pair[0][0] != pair[1][0]}
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import click
 
-from overlens import __version__
 from overlens.errors import ConfigError, OverlensError
+from overlens.version import __version__
 
 COMMANDS = {
     "compute": "Find what the datasets share, and write every documented result.",

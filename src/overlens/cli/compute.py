@@ -6,7 +6,7 @@ from typing import Any, cast
 import click
 
 from overlens.cli.options import Decorator, GroupedCommand, Share, grouped_option
-from overlens.cli.terminal import run_and_print
+from overlens.cli.summary import run_and_print
 from overlens.config import AUTO, BOTH, HASH_TYPES, KEEP_RULES, METHODS, PRECISIONS, PROJECTIONS
 from overlens.engines import ENGINES
 from overlens.run_options import config_from_options, default_options

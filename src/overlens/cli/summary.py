@@ -1,12 +1,16 @@
-"""The summary of a run: what the datasets hold, what they share and how sure that is, and where the results are.
+"""The summary of a run, for people or as JSON: what the datasets hold and share, how sure that is, where it is written.
 
 It stays short whatever the number of datasets: combinations in which nothing was found are told in one line, and of
 the curves of calibrated thresholds only the rows around the chosen one are shown; the files hold all of it.
 """
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
-from overlens.cli.terminal import PLAIN_WIDTH, add_row, new_table, print_lines, print_table
+import click
+
+from overlens.cli.terminal import PLAIN_WIDTH, add_row, new_table, print_lines, print_table, run_with_progress
+from overlens.config import RunConfig
 from overlens.layout import CrossLayout
 
 if TYPE_CHECKING:
@@ -17,6 +21,29 @@ if TYPE_CHECKING:
 
 MOST_FULL_DATASETS = 3
 """Up to so many datasets the table of matches shows every combination, also those without a match."""
+
+
+def run_and_print(config: RunConfig, *, as_json: bool, verbose: bool) -> "Analysis":
+    """Run the analysis with live progress, then print its summary."""
+    analysis = run_with_progress(config, verbose=verbose)
+    if as_json:
+        click.echo(json.dumps(summarise(analysis), ensure_ascii=False, indent=2))
+    else:
+        print_summary(analysis)
+    return analysis
+
+
+def summarise(analysis: "Analysis") -> dict[str, Any]:
+    """Return the numbers of a run as plain values: those of `overlap.json`, and how the run went."""
+    return {
+        **analysis.to_json(),
+        "read": dict(analysis.read),
+        "n_few_shot_splits": len(analysis.splits),
+        "n_generalizations": len(analysis.transfers),
+        "notices": list(analysis.notices),
+        "seconds": {stage: round(seconds, 3) for stage, seconds in analysis.seconds.items()},
+        "output": str(analysis.output),
+    }
 
 
 def print_summary(analysis: "Analysis") -> None:

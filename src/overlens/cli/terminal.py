@@ -1,8 +1,7 @@
 """What a run shows, and how: progress and notes on stderr, plain text and tables on stdout."""
 
-import json
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,18 +14,6 @@ if TYPE_CHECKING:
     from overlens.analysis import Analysis
 
 PLAIN_WIDTH = 110
-
-
-def run_and_print(config: RunConfig, *, as_json: bool, verbose: bool) -> "Analysis":
-    """Run the analysis with live progress, then print its summary."""
-    analysis = run_with_progress(config, verbose=verbose)
-    if as_json:
-        click.echo(json.dumps(summarise(analysis), ensure_ascii=False, indent=2))
-    else:
-        from overlens.cli.summary import print_summary
-
-        print_summary(analysis)
-    return analysis
 
 
 def run_with_progress(config: RunConfig, *, verbose: bool) -> "Analysis":
@@ -61,19 +48,6 @@ class _ConsoleHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""
         self._console.print(self.format(record), markup=False, soft_wrap=True)
-
-
-def summarise(analysis: "Analysis") -> dict[str, Any]:
-    """Return the numbers of a run as plain values: those of `overlap.json`, and how the run went."""
-    return {
-        **analysis.to_json(),
-        "read": dict(analysis.read),
-        "n_few_shot_splits": len(analysis.splits),
-        "n_generalizations": len(analysis.transfers),
-        "notices": list(analysis.notices),
-        "seconds": {stage: round(seconds, 3) for stage, seconds in analysis.seconds.items()},
-        "output": str(analysis.output),
-    }
 
 
 def print_lines(lines: list[str]) -> None:

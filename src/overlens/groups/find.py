@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from overlens.config import KEEP_RULES
 from overlens.errors import ConfigError
 from overlens.roster import Roster
-from overlens.verdicts import EDITED, VERDICTS
+from overlens.verdicts import EDITED
 
 NO_GROUP = -1
 
@@ -95,18 +95,6 @@ class KeepRule:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """One group as people read it: global rows, ascending, and the link it hangs by."""
-
-    members: tuple[int, ...]
-    datasets: tuple[str, ...]
-    representative: int
-    weakest_pair: tuple[int, int]
-    weakest_verdict: str
-    weakest_strength: float
-
-
-@dataclass(frozen=True, slots=True)
 class Groups:
     """All groups of two images or more, in the order of their first members.
 
@@ -151,21 +139,11 @@ class Groups:
         np.add.at(counts, (self.group_of[self.members], self.roster.dataset_of(self.members)), 1)
         return counts
 
-    def group(self, number: int) -> Group:
-        """Return one group, numbered from 0; raises IndexError if there is none."""
+    def members_of(self, number: int) -> NDArray[np.int32]:
+        """Return the global rows of one group, numbered from 0, ascending; raises IndexError if there is none."""
         if not 0 <= number < len(self):
             raise IndexError(f"group {number} does not exist; there are {len(self)}")
-        members = self.members[self.starts[number] : self.starts[number + 1]]
-        owners = np.unique(self.roster.dataset_of(members))
-        weakest = self.weakest
-        return Group(
-            members=tuple(members.tolist()),
-            datasets=tuple(self.roster.datasets[owner] for owner in owners),
-            representative=int(self.representatives[number]),
-            weakest_pair=(int(weakest.left[number]), int(weakest.right[number])),
-            weakest_verdict=VERDICTS[weakest.verdicts[number]],
-            weakest_strength=float(weakest.strengths[number]),
-        )
+        return self.members[self.starts[number] : self.starts[number + 1]]
 
 
 def find_groups(roster: Roster, edges: Edges, rule: KeepRule) -> Groups:

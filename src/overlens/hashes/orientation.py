@@ -1,4 +1,4 @@
-"""The eight ways to flip and rotate a picture, numbered 0 to 7, and how to undo each.
+"""The eight ways to flip and rotate a picture, numbered 0 to 7.
 
 A code is three yes-or-no steps, done in this order: 4 swaps rows and columns, 2 turns upside down, 1 mirrors. So the
 first four keep the shape of a picture, and the other four are these after its transposition.
@@ -24,7 +24,6 @@ ORIENTATION_NAMES = (
     "transposed along the other diagonal",
 )
 N_ORIENTATIONS = len(ORIENTATION_NAMES)
-_CLOCKWISE, _COUNTER_CLOCKWISE = 5, 6
 
 
 def orient(pixels: NDArray[Scalar], code: int) -> NDArray[Scalar]:
@@ -40,20 +39,10 @@ def orient(pixels: NDArray[Scalar], code: int) -> NDArray[Scalar]:
     Raises:
         ValueError: There is no such code.
     """
-    _require_code(code)
+    if not 0 <= code < N_ORIENTATIONS:
+        raise ValueError(f"orientation {code} is not known; allowed are 0 to {N_ORIENTATIONS - 1}")
     if code & 4:
         pixels = pixels.swapaxes(0, 1)
     if code & 2:
         pixels = pixels[::-1]
     return pixels[:, ::-1] if code & 1 else pixels
-
-
-def inverse(code: int) -> int:
-    """Return the code that undoes `code`; only the two rotations by 90 degrees are not their own inverse."""
-    _require_code(code)
-    return {_CLOCKWISE: _COUNTER_CLOCKWISE, _COUNTER_CLOCKWISE: _CLOCKWISE}.get(code, code)
-
-
-def _require_code(code: int) -> None:
-    if not 0 <= code < N_ORIENTATIONS:
-        raise ValueError(f"orientation {code} is not known; allowed are 0 to {N_ORIENTATIONS - 1}")

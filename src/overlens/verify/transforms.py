@@ -43,7 +43,6 @@ class TransformFacts:
         crop_top: Its upper edge.
         crop_right: Its right edge.
         crop_bottom: Its lower edge.
-        right_box: The same for what the left picture shows of the right one: left, top, right, bottom.
         left_share: Share of the left picture's area that the right one shows, 0 to 1.
         right_share: Share of the right picture's area that the left one shows, 0 to 1.
         overlap_area: Area that both show over the area that either shows, in the plane of the left picture, 0 to 1.
@@ -58,7 +57,6 @@ class TransformFacts:
     crop_top: float
     crop_right: float
     crop_bottom: float
-    right_box: Box
     left_share: float
     right_share: float
     overlap_area: float
@@ -140,7 +138,6 @@ def _measure(
         crop_top=box[1],
         crop_right=box[2],
         crop_bottom=box[3],
-        right_box=_box(seen, right),
         left_share=_as_share(area / whole),
         right_share=_as_share(abs(_area(seen)) / (right[0] * right[1])),
         overlap_area=_as_share(area / (whole + abs(_area(outline)) - area)),
@@ -148,7 +145,7 @@ def _measure(
 
 
 def _unknown() -> TransformFacts:
-    return TransformFacts(False, *(math.nan,) * 4, *NOWHERE, NOWHERE, 0.0, 0.0, 0.0)
+    return TransformFacts(False, *(math.nan,) * 4, *NOWHERE, 0.0, 0.0, 0.0)
 
 
 def _normalise(matrix: Matrix, left: Sequence[int], right: Sequence[int]) -> Matrix | None:
