@@ -1,8 +1,14 @@
-"""Grey pictures rich in detail, made from seeds: other seeds give other pictures."""
+"""Grey pictures rich in detail, made from seeds: other seeds give other pictures. And runs that draw none of theirs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
+import pytest
 from numpy.typing import NDArray
+
+from overlens.report.style import Sheet
 
 
 def make_detailed(seed: int, width: int = 320, height: int = 240) -> NDArray[np.uint8]:
@@ -21,3 +27,11 @@ def resize(grey: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8
     """Return the picture at another size."""
     shrinks = width * height < grey.size
     return np.asarray(cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC))
+
+
+@contextmanager
+def unrendered_pictures() -> Iterator[None]:
+    """Lay charts and galleries out but write them empty: to render them is most of the time of a small run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Sheet, "png", lambda sheet: b"")
+        yield

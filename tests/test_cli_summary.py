@@ -14,6 +14,7 @@ from overlens.cli.summary import print_summary
 from overlens.cli.terminal import PLAIN_WIDTH
 from overlens.config import VerifyConfig
 from overlens.testing import FakeEncoder, write_pictures
+from pictures import unrendered_pictures
 
 LONG = "a_collection_of_paintings_with_a_very_long_name", "another_collection_with_a_name_that_does_not_end"
 
@@ -41,7 +42,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def analyse(folder: Path, *names: str, **options) -> Iterator[Analysis]:
     given = {name: folder / str(number) for number, name in enumerate(names)}
-    result = overlens.analyze(given, encoder=FakeEncoder(), projections="none", **options)
+    with unrendered_pictures():
+        result = overlens.analyze(given, encoder=FakeEncoder(), projections="none", **options)
     yield result
     result.workspace.close()
 
@@ -88,7 +90,8 @@ def test_nothing_at_all_is_said_in_sentences(folder: Path, capsys: pytest.Captur
     given = {name: folder / f"alone-{name}" for name in names}
     for number, path in enumerate(given.values()):
         write_pictures(path, range(100 * number, 100 * number + 1))
-    result = overlens.analyze(given, method="perceptual", hash_threshold=0, projections="none")
+    with unrendered_pictures():
+        result = overlens.analyze(given, method="perceptual", hash_threshold=0, projections="none")
     print_summary(result)
     text = capsys.readouterr().out
     assert "In 16 combinations of datasets no image has a match." in text

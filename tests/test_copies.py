@@ -1,4 +1,5 @@
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from overlens.layout import CrossLayout
 from overlens.pair_tables import FACTS
 from overlens.testing import FakeEncoder, encode_picture
 from overlens.verdicts import VERDICTS, VERIFIED
-from pictures import make_detailed, resize
+from pictures import make_detailed, resize, unrendered_pictures
 
 
 def coloured(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -45,14 +46,17 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def analyse(folders: Path, output: Path, **options: Any) -> Analysis:
-    datasets = [f"{name}={folders / name}" for name in ("first", "second")]
-    return overlens.analyze(datasets, encoder=FakeEncoder(), output=output, projections="none", **options)
+def analyse(
+    folder: Path, output: Path, *, names: tuple[str, ...] = ("first", "second"), rendered: bool = False, **options: Any
+) -> Analysis:
+    datasets = [f"{name}={folder / name}" for name in names]
+    with nullcontext() if rendered else unrendered_pictures():
+        return overlens.analyze(datasets, encoder=FakeEncoder(), output=output, projections="none", **options)
 
 
 @pytest.fixture(scope="module")
 def analysis(folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Analysis:
-    return analyse(folders, tmp_path_factory.mktemp("output"))
+    return analyse(folders, tmp_path_factory.mktemp("output"), rendered=True)
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -133,9 +137,31 @@ def test_a_second_run_writes_the_same_tables(folders: Path, analysis: Analysis, 
         assert one.read_bytes() == other.read_bytes(), one.name
 
 
-def test_a_reference_represents_its_groups_and_is_not_searched_inside(folders: Path, tmp_path: Path) -> None:
-    rows = read(CrossLayout(analyse(folders, tmp_path, reference="second").output).groups)
-    assert {row["dataset"] for row in rows if row["representative"]} == {"second"}
+@pytest.fixture(scope="module")
+def against_given(tmp_path_factory: pytest.TempPathFactory) -> Analysis:
+    """A run whose second dataset is the reference: two equal pictures, of which the first dataset has a third."""
+    folder = tmp_path_factory.mktemp("reference")
+    page, other, third = (coloured(make_detailed(seed, 160, 120)) for seed in (1, 2, 3))
+    write(folder / "new", {"copy.png": page, "third.png": third})
+    write(folder / "given", {"one.png": page, "two.png": page, "other.png": other})
+    return analyse(folder, folder / "out", names=("new", "given"), reference="given")
+
+
+def test_pairs_inside_a_reference_are_reported_by_no_method(against_given: Analysis) -> None:
+    for method in ("cosine", "perceptual", "verified"):
+        overlap = against_given.overlap(method)
+        assert overlap.within["given"] == 0 and overlap.contained["given"]["new"] == 2, method
+    layout = CrossLayout(against_given.output)
+    assert {(row["dataset_a"], row["dataset_b"]) for row in read(layout.pairs)} == {("new", "given")}
+    assert against_given.to_json()["reference"] == "given"
+    lines = layout.curve("cosine", "csv").read_text().splitlines()
+    assert [line for line in lines if line.startswith("cosine,given,new,")]
+    assert not [line for line in lines if line.startswith("cosine,given,given,")]
+
+
+def test_a_reference_represents_its_groups(against_given: Analysis) -> None:
+    rows = read(CrossLayout(against_given.output).groups)
+    assert [(row["dataset"], row["image"]) for row in rows if row["representative"]] == [("given", "one.png")]
 
 
 def test_the_representative_follows_the_rule(folders: Path, tmp_path: Path) -> None:
@@ -154,27 +180,6 @@ def test_without_verification_there_is_none(folders: Path, tmp_path: Path) -> No
 def test_an_unknown_reference_is_refused_with_the_known_ones(folders: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--reference 'third' is not known; allowed: first, second"):
         analyse(folders, tmp_path, reference="third")
-
-
-def test_pairs_inside_a_reference_are_reported_by_no_method(tmp_path: Path) -> None:
-    page = np.repeat(make_detailed(1)[..., None], 3, axis=2)
-    write(
-        tmp_path / "given",
-        {"one.png": page, "two.png": page, "other.png": np.repeat(make_detailed(2)[..., None], 3, axis=2)},
-    )
-    write(tmp_path / "new", {"copy.png": page, "third.png": np.repeat(make_detailed(3)[..., None], 3, axis=2)})
-    datasets = [f"{name}={tmp_path / name}" for name in ("given", "new")]
-    result = overlens.analyze(
-        datasets, encoder=FakeEncoder(), output=tmp_path / "out", projections="none", reference="given"
-    )
-    for method in ("cosine", "perceptual", "verified"):
-        overlap = result.overlap(method)
-        assert overlap.within["given"] == 0 and overlap.contained["given"]["new"] == 2, method
-    rows = read(CrossLayout(result.output).pairs)
-    assert {(row["dataset_a"], row["dataset_b"]) for row in rows} == {("given", "new")}
-    assert result.to_json()["reference"] == "given"
-    lines = CrossLayout(result.output).curve("cosine", "csv").read_text().splitlines()
-    assert not [line for line in lines if line.startswith("cosine,given,given,")]
 
 
 def test_the_least_sure_copies_are_shown_one_of_each_group(analysis: Analysis) -> None:

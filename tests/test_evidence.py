@@ -172,11 +172,12 @@ def test_a_rendition_looks_like_its_picture():
 def test_a_shrunk_rendition_looks_like_the_picture_reduced_by_area(shape: tuple[int, int]):
     import cv2
 
-    pixels = make_picture(10, shape[1], shape[0])
+    small = make_picture(10, shape[1] // 4, shape[0] // 4)
+    pixels = cv2.resize(small, shape[::-1], interpolation=cv2.INTER_NEAREST)
     shown = read_rendition(make_rendition(pixels))
     reduced = cv2.resize(pixels, (shown.shape[1], shown.shape[0]), interpolation=cv2.INTER_AREA)
     assert max(shown.shape) == RENDITION_PX
-    assert np.abs(shown.astype(int) - reduced).mean() < 2
+    assert np.abs(shown.astype(int) - reduced).mean() < 1.2  # 1.6 and more where one is moved by 2 pixels
 
 
 def test_red_stays_red():

@@ -50,7 +50,7 @@ def test_a_changed_file_is_not_known(tmp_path: Path):
     store.write(record(["a"]))
     assert stamp("a") in store
     assert stamp("a", "changed") not in store
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match="changed"):
         store.entry(stamp("a", "changed"))
 
 
