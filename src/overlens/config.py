@@ -248,6 +248,11 @@ class RunConfig:
         require_distinct_names([dataset.name for dataset in self.datasets])
         self._require_some_difference()
         self._require_evidence()
+        if self.reference is not None and len(self.datasets) < 2:
+            raise ConfigError(
+                f"--reference {self.reference!r} is taken as given, so another dataset is needed to compare with it; "
+                "name one with --datasets"
+            )
         if self.reference is not None:
             require_choice("--reference", self.reference, tuple(dataset.name for dataset in self.datasets))
         if self.from_embeddings and self.identifiers.column is not None:

@@ -144,8 +144,9 @@ def _draw_copies(analysis: Analysis, left: _Shelf, right: _Shelf) -> None:
         cards,
         datasets=(left.dataset, right.dataset),
         n_pairs=n_pairs,
-        criterion="as verified copies; one pair of a group",
-        order="least sure",
+        criterion="as verified copies",
+        order="least sure, one of each group,",
+        what="Verified copies",
     )
     write_bytes(_gallery_path(analysis, left.dataset, right.dataset, VERIFIED_METHOD), png)
 

@@ -18,7 +18,10 @@ from overlens.search.tiles import count_comparisons
 from overlens.verdicts import VERIFIED
 
 MAX_VENN_SETS = 3
-_OWN_THRESHOLDS = "Every two datasets have a threshold of their own; the most generous is marked."
+_OWN_THRESHOLDS = (
+    "Every two datasets have a threshold of their own, told in the summary; marked is the most generous of them, "
+    "which is not that of every line."
+)
 
 
 def describe_criterion(analysis: Analysis, method: str) -> str:
@@ -73,7 +76,8 @@ def draw_threshold_curves(analysis: Analysis, progress: Progress) -> None:
 def _curves(analysis: Analysis, method: str, advance: Callable[[int], None]) -> CurveView:
     datasets, hashing = analysis.datasets.items(), analysis.config.hashing
     limit = analysis.thresholds.most_generous(method)
-    notes = (_OWN_THRESHOLDS,) if analysis.thresholds.is_automatic(method) else ()
+    is_own = analysis.thresholds.is_automatic(method)
+    notes, mark = ((_OWN_THRESHOLDS,), "most generous") if is_own else ((), "this run")
     if method == "cosine":
         rows = {name: features.require_embeddings() for name, features in datasets}
         curves = cosine_curves(rows, min_similarity=limit, progress=advance)
@@ -82,7 +86,9 @@ def _curves(analysis: Analysis, method: str, advance: Callable[[int], None]) -> 
         )
     hashes = {name: features.require_hashes() for name, features in datasets}
     found = distance_curves(hashes, n_bits=hashing.n_bits, max_distance_bits=int(limit), progress=advance)
-    return CurveView(_reported(analysis, found), int(limit), f"Hamming distance of {hashing.hash_type}", notes=notes)
+    return CurveView(
+        _reported(analysis, found), int(limit), f"Hamming distance of {hashing.hash_type}", "", notes, mark
+    )
 
 
 def _reported(analysis: Analysis, curves: tuple[OverlapCurve, ...]) -> tuple[OverlapCurve, ...]:

@@ -136,7 +136,7 @@ def _mark_threshold(axes: "Axes", view: CurveView) -> None:
         return
     axes.axvline(view.threshold, color=INK, linewidth=1, linestyle=(0, (1, 1.5)), zorder=2.5)
     axes.annotate(
-        f"this run: {view.threshold:g}",
+        f"{view.mark}: {view.threshold:g}",
         (view.threshold, 1),
         xycoords=("data", "axes fraction"),
         xytext=(0, 6),

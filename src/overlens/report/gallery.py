@@ -7,7 +7,7 @@ Shapes: h x w pixels. Lengths are inches.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from overlens.report.style import (
     note_sheet,
     shorten_end,
     shorten_middle,
+    text_width,
 )
 from overlens.report.views import PairCard, count_of
 from overlens.thumbnails import thumbnail
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 WIDTH = 10.0
 FRAME, FRAME_GAP, PAIR_GAP = 2.1, 0.12, 0.5
 HEAD, CAPTION, ROW_GAP = 0.28, 0.46, 0.26
+MIN_SCORE_SIZE = 6.5
 
 
 def draw_gallery(
@@ -44,6 +46,7 @@ def draw_gallery(
     criterion: str,
     encoder: str = "",
     order: str = "most alike",
+    what: str = "Alike images",
 ) -> bytes:
     """Draw the given pairs.
 
@@ -54,6 +57,7 @@ def draw_gallery(
         criterion: When two images match, in words: "at cosine similarity ≥ 0.9".
         encoder: The encoder in words, or "" where none took part.
         order: Which pairs these are, where there are more.
+        what: What the pairs are.
 
     Returns:
         PNG bytes; equal pairs give equal bytes.
@@ -62,9 +66,9 @@ def draw_gallery(
     where = f"within {first}" if first == second else f"between {first} and {second}"
     about = " · ".join(part for part in (f"two images match {criterion}", encoder) if part)
     if not pairs:
-        message = f"No pairs {criterion}." if not n_pairs else f"{count_of(n_pairs, 'pair')}, none to show."
-        return note_sheet(f"Alike images {where}", (about,), message)
-    title = f"Alike images {where}: {_how_many(len(pairs), n_pairs, order)}"
+        message = f"No pairs match {criterion}." if not n_pairs else f"{count_of(n_pairs, 'pair')}, none to show."
+        return note_sheet(f"{what} {where}", (about,), message)
+    title = f"{what} {where}: {_how_many(len(pairs), n_pairs, order)}"
     n_columns = min(2, len(pairs))
     n_rows = -(-len(pairs) // 2)
     cell_width, cell_height = 2 * FRAME + FRAME_GAP, HEAD + FRAME + CAPTION
@@ -97,10 +101,12 @@ def _draw_pair(axes: "Axes", pair: PairCard, rank: int, corner: tuple[float, flo
     left, top = corner
     width = 2 * FRAME + FRAME_GAP
     axes.text(left, top - HEAD / 2, f"{rank}", fontproperties=font(10, bold=True), color=MUTED, va="center")
-    score = shorten_end(drawable(pair.score_text), width - 0.5, 10, bold=True)
-    axes.text(
-        left + width / 2, top - HEAD / 2, score, fontproperties=font(10, bold=True), color=INK, ha="center", va="center"
-    )
+    score, size = drawable(pair.score_text), 10.0
+    while size > MIN_SCORE_SIZE and text_width(score, size, bold=True) > width - 0.5:
+        size -= 0.5
+    score = shorten_end(score, width - 0.5, size, bold=True)
+    centred: dict[str, Any] = {"color": INK, "ha": "center", "va": "center"}
+    axes.text(left + width / 2, top - HEAD / 2, score, fontproperties=font(size, bold=True), **centred)
     sides = (
         (pair.left_name, pair.left_dataset, pair.left_label, pair.left_pixels),
         (pair.right_name, pair.right_dataset, pair.right_label, pair.right_pixels),

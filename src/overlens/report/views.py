@@ -193,6 +193,7 @@ class CurveView:
         measure: What is compared with the threshold, in words: "cosine similarity", "Hamming distance of phash".
         encoder: The encoder in words, or "" where none took part.
         notes: Further sentences that the reader needs.
+        mark: What the threshold is, in words.
     """
 
     curves: tuple["OverlapCurve", ...]
@@ -200,6 +201,7 @@ class CurveView:
     measure: str
     encoder: str = ""
     notes: tuple[str, ...] = ()
+    mark: str = "this run"
 
     def __post_init__(self) -> None:
         if len({(curve.method, curve.thresholds) for curve in self.curves}) > 1:

@@ -7,6 +7,7 @@ of a pair depends on its two pictures alone.
 Shapes: m pairs, h rows, w columns.
 """
 
+import math
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -89,7 +90,11 @@ class JudgedPairs:
         """Say in words what was found of a pair: "edited, 0.94: mirrored"."""
         verdict = VERDICTS[self.verdicts[place]].replace("_", " ")
         facts = self.transform_of(place)
-        return verdict if facts is None else f"{verdict}, {self.strengths[place]:.2f}: {describe(facts)}"
+        return (
+            verdict
+            if facts is None
+            else f"{verdict}, {math.floor(100 * float(self.strengths[place])) / 100:.2f}: {describe(facts)}"
+        )
 
     @property
     def edges(self) -> Edges:
