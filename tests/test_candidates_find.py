@@ -71,9 +71,13 @@ def join(parts: list[Evidence], name: str) -> NDArray[np.generic]:
 
 
 def distances_of(parts: list[Evidence]) -> NDArray[np.int64]:
-    """Return `(n, n, 8, 4)` distances of the left image as it is to the right one in each orientation."""
+    """Return `(n, n, 2, 8, 4)` distances to the right image in each orientation, and of the left one turned back."""
     hashes = join(parts, "hashes")
-    return np.unpackbits(hashes[:, None, :1] ^ hashes[None], axis=-1).sum(axis=-1)
+    plane = np.arange(6).reshape(2, 3)
+    undoing = [[np.array_equal(orient(orient(plane, c), d), plane) for d in range(8)].index(True) for c in range(8)]
+    back = hashes[:, undoing]
+    ways = hashes[:, None, :1] ^ hashes[None], back[:, None] ^ hashes[None, :, :1]
+    return np.stack([np.unpackbits(way, axis=-1).sum(axis=-1) for way in ways], axis=2)
 
 
 def propose(
@@ -82,7 +86,7 @@ def propose(
     """Return what the rules propose by hash and embedding, with merits, the plain way."""
     n, owners = roster.n_images, roster.dataset_of(np.arange(roster.n_images))
     searched = rows_to_search(roster, parts)
-    distances = distances_of(parts).min(axis=2)
+    distances = distances_of(parts).min(axis=(2, 3))
     radii = np.array(config.radii)
     by_hash = np.where(distances <= radii, 1 - distances / (radii + 1), 0).max(axis=2)
     chosen = (distances <= radii).any(axis=2)
@@ -215,11 +219,25 @@ def test_every_signal_is_filled_in_for_every_pair() -> None:
     digests, pixels = join(parts, "byte_digests"), join(parts, "pixel_digests")
     assert len(found) > 50
     for place, (i, j) in enumerate(zip(found.left.tolist(), found.right.tolist(), strict=True)):
-        assert found.distances[place].tolist() == distances[i, j].min(axis=0).tolist()
-        assert found.orientation[place] == distances[i, j].sum(axis=1).argmin()
+        assert found.distances[place].tolist() == distances[i, j].min(axis=(0, 1)).tolist()
+        assert found.orientation[place] == distances[i, j].sum(axis=2).min(axis=0).argmin()
         assert found.cosine[place] == np.float32(scores[i, j])
         assert found.same_bytes[place] == (digests[i] == digests[j]).all()
         assert found.same_pixels[place] == (pixels[i] == pixels[j]).all()
+
+
+def test_the_order_of_the_datasets_changes_no_distance() -> None:
+    roster, parts, _ = make_run(9, (30, 25))
+    config = CandidateConfig(max_per_image=60)
+    there = find_candidates(roster, parts, None, config)
+    back = find_candidates(Roster(roster.datasets[::-1], roster.sizes[::-1]), parts[::-1], None, config)
+    numbers = (np.arange(55) + 30) % 55  # row of `back` to row of `there`
+
+    def rows(found: CandidatePairs, names: NDArray[np.int64]) -> dict[frozenset[int], list[int]]:
+        pairs = zip(names[found.left].tolist(), names[found.right].tolist(), strict=True)
+        return dict(zip(map(frozenset, pairs), found.distances.tolist(), strict=True))
+
+    assert rows(there, np.arange(55)) == rows(back, numbers)
 
 
 def test_without_an_encoder_the_cosine_is_unknown() -> None:

@@ -25,6 +25,8 @@ def make_hashes(seed: int, n: int, n_bytes: int = 2) -> NDArray[np.uint8]:
 def list_pairs(left: NDArray[np.uint8], right: NDArray[np.uint8] | None, radius: int) -> Pairs:
     others = left if right is None else right
     bits = np.unpackbits(left[:, None, :1] ^ others[None], axis=-1).sum(axis=-1).min(axis=-1)
+    back = np.unpackbits(left[:, None] ^ others[None, :, :1], axis=-1).sum(axis=-1).min(axis=-1)
+    bits = np.minimum(bits, back)
     return {(i, j) for i, j in np.argwhere(bits <= radius).tolist() if right is not None or i < j}
 
 
@@ -46,6 +48,12 @@ def test_finds_what_comparing_everything_finds(seed: int, n: int, m: int | None,
     if right is not None and n:
         right[::3, 5] = left[0, 0]
     assert search(left, right, radius, tile_rows) == list_pairs(left, right, radius)
+
+
+def test_the_pairs_do_not_depend_on_which_side_is_left() -> None:
+    left, right = make_hashes(3, 60), make_hashes(4, 50)
+    found = search(left, right, 3, 16)
+    assert found == {(i, j) for j, i in search(right, left, 3, 16)} != set()
 
 
 def test_64_bit_hashes_in_many_tiles() -> None:

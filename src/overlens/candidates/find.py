@@ -3,7 +3,7 @@
 A pair of images is a candidate if
 
 * its files or its decoded pixels are equal; or
-* one of the four hashes of the left image is within that hash's radius of the right image's in one of its eight
+* one of the four hashes of either image is within that hash's radius of the other image's in one of its eight
   orientations (radii `MAX_DISTANCE_BITS`, loose on purpose: candidates are judged afterwards); or
 * their embeddings are among the `neighbours` nearest of each other, or one is the very nearest of the other, within
   a dataset or between two, at `min_cosine` or more. Datasets are searched two by two, so near-duplicates inside one do
@@ -106,7 +106,7 @@ class CandidatePairs:
         right: `(m,)` int32 global rows, `left < right`.
         same_bytes: `(m,)` bool, the files are equal.
         same_pixels: `(m,)` bool, the decoded pictures are equal.
-        distances: `(m, t)` uint8 bits, the smallest over the eight orientations for each of `HASH_TYPES`.
+        distances: `(m, t)` uint8 bits, the smallest over the eight orientations of either for each of `HASH_TYPES`.
         orientation: `(m,)` uint8, the code c for which orient(right image, c) is nearest to the left image.
         cosine: `(m,)` float32, nan where no encoder ran.
         n_capped: Images that had more candidates than they may keep.

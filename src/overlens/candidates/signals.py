@@ -1,7 +1,7 @@
 """What the cheap evidence says of given pairs of images: equal digests, hash distances, cosine similarity.
 
 Exact and in one fixed way, whatever search proposed the pair: distances are counted on the stored bits in all eight
-orientations of the right image, the cosine is the float64 dot product of the stored rows, rounded to float32. Pairs are
+orientations of either image, the cosine is the float64 dot product of the stored rows, rounded to float32. Pairs are
 measured some thousands at a time, so memory does not grow with what a pair refers to.
 
 Shapes: n images in all, m pairs, d dimensions, t hash types.
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 CHUNK_PAIRS = 4096  # two embeddings of 1,280 dimensions each: 40 MB
 
+INVERSES = (0, 1, 2, 3, 4, 6, 5, 7)
+"""The orientation that undoes each: all but the two rotations by 90 degrees undo themselves."""
+
 Rows = NDArray[np.int32]
 
 
@@ -33,9 +36,10 @@ class Signals:
     Attributes:
         same_bytes: `(m,)` bool, the files are equal.
         same_pixels: `(m,)` bool, the decoded pictures are equal.
-        distances: `(m, t)` uint8 bits, the smallest over the eight orientations for each of `HASH_TYPES`.
+        distances: `(m, t)` uint8 bits, for each of `HASH_TYPES` the smallest of either image as it is to the other in
+            its eight orientations; it does not depend on which is left.
         orientation: `(m,)` uint8, the code c for which orient(right image, c) is nearest to the left image by the sum
-            of the distances; the lowest of equally near ones.
+            of the distances, taken either way; the lowest of equally near ones.
         cosine: `(m,)` float32, or nan where no encoder ran.
     """
 
@@ -85,10 +89,11 @@ def measure_distances(sources: Sources, left: Rows, right: Rows) -> tuple[NDArra
     hashes = [part.hashes for part in sources.evidence]
     distances = np.empty((len(left), len(HASH_TYPES)), np.uint8)
     orientation = np.empty(len(left), np.uint8)
+    inverses = np.array(INVERSES)
     for start in range(0, len(left), CHUNK_PAIRS):
         part = slice(start, start + CHUNK_PAIRS)
         words = [sources.roster.gather(hashes, rows[part]).view(np.uint64)[..., 0] for rows in (left, right)]
-        measure_oriented(np.ascontiguousarray(words[0][:, 0]), words[1], distances[part], orientation[part])
+        measure_oriented(words[0], words[1], inverses, (distances[part], orientation[part]))
     return distances, orientation
 
 

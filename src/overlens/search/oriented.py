@@ -1,10 +1,11 @@
 """Find every pair of images whose hashes are close when one of the two is flipped or rotated.
 
-The hash of the left image as it is, against the hashes of the right image in all eight orientations: flipping the left
-image instead would give the same pairs but for rounding, so one side is enough and half of the work is saved. Exact:
-the eight hashes of an image become eight rows of one ordinary search (`overlens.search.hamming`), tile by tile. A pair
-that is close in several orientations comes once for each of them, because merging them would need a table of all
-pairs; who needs each pair once sorts what was found.
+Each image as it is against the other in all eight orientations. Both ways count, because they differ: a difference
+hash of a transposed picture compares other pixels, and a median moves, so that hashes of two mirrored pictures are not
+as far apart as those of the two pictures. The smaller of the two says the same whichever image is named first. Off the
+diagonal the second way costs seven comparisons more to the eight. Exact: the hashes of an image become rows of one
+ordinary search (`overlens.search.hamming`), tile by tile. A pair that is close in several orientations comes once for
+each of them, because merging them would need a table of all pairs; who needs each pair once sorts what was found.
 
 Shapes: n and m images, b bytes of a hash.
 """
@@ -19,6 +20,7 @@ from overlens.records import PairBlock
 from overlens.search.hamming import find_hamming_pairs
 from overlens.search.tiles import Tile, plan_tiles
 
+Rows = NDArray[np.int32]
 OrientedHashes = NDArray[np.uint8]
 """`(n, 8, b)` uint8: the packed hashes of each image in all orientations, as it is first."""
 
@@ -31,10 +33,10 @@ def find_oriented_pairs(
     tile_rows: int = 16_384,
     progress: Callable[[int], None] | None = None,
 ) -> Iterator[PairBlock]:
-    """Yield every pair whose distance is at most `max_distance_bits` in some orientation of the right image.
+    """Yield every pair whose distance is at most `max_distance_bits` in some orientation of either image.
 
     Args:
-        left: `(n, 8, b)` uint8 packed hashes, of which the first of each image is compared.
+        left: `(n, 8, b)` uint8 packed hashes of each image in all orientations, as it is first.
         right: `(m, 8, b)` uint8 packed hashes of the second dataset, or None for pairs within the first, where
             `left < right`.
         max_distance_bits: Largest distance to report, inclusive; at least 0.
@@ -43,7 +45,7 @@ def find_oriented_pairs(
             `count_comparisons(n, m)`.
 
     Returns:
-        Blocks of pairs with int32 distances in bits; a pair comes once for each orientation that is close.
+        Blocks of pairs with int32 distances in bits; a pair comes for each close orientation of either image.
 
     Raises:
         ValueError: Hashes are not uint8 of eight orientations of one width, or `max_distance_bits` is negative.
@@ -65,18 +67,30 @@ def _search(
     progress: Callable[[int], None] | None,
 ) -> Iterator[PairBlock]:
     for tile in tiles:
-        rows = np.ascontiguousarray(left[tile.left_start : tile.left_stop, 0])
-        others = right[tile.right_start : tile.right_stop].reshape(-1, left.shape[2])
-        for block in find_hamming_pairs(rows, others, max_distance_bits=max_distance_bits):
-            yield from _name_images(block, tile)
+        sides = left[tile.left_start : tile.left_stop], right[tile.right_start : tile.right_stop]
+        for first, second, score in _search_tile(sides[0], sides[1], max_distance_bits):
+            yield from _name_images(first, second, score, tile)
+        if not tile.is_diagonal:  # where it is, that was both ways; and as it is, both ways are one
+            for second, first, score in _search_tile(sides[1], sides[0][:, 1:], max_distance_bits):
+                yield from _name_images(first, second, score, tile)
         if progress is not None:
             progress(tile.n_comparisons)
 
 
-def _name_images(block: PairBlock, tile: Tile) -> Iterator[PairBlock]:
-    """Turn rows of a tile into images; of a tile on the diagonal only pairs with `left < right` are left."""
-    left, right = block.left, block.right // np.int32(N_ORIENTATIONS)
-    kept = np.flatnonzero(left < right) if tile.is_diagonal else slice(None)
-    left, right = left[kept] + np.int32(tile.left_start), right[kept] + np.int32(tile.right_start)
+def _search_tile(
+    left: OrientedHashes, right: OrientedHashes, max_distance_bits: int
+) -> Iterator[tuple[Rows, Rows, Rows]]:
+    """Yield rows and distances of images that are close, the left ones as they are, the right ones in what is given."""
+    rows, others = np.ascontiguousarray(left[:, 0]), right.reshape(-1, right.shape[2])
+    for block in find_hamming_pairs(rows, others, max_distance_bits=max_distance_bits):
+        yield block.left, block.right // np.int32(right.shape[1]), block.scores.astype(np.int32, copy=False)
+
+
+def _name_images(left: Rows, right: Rows, distances: Rows, tile: Tile) -> Iterator[PairBlock]:
+    """Turn rows of a tile into images; on the diagonal, turn each pair so that `left < right`."""
+    if tile.is_diagonal:
+        kept = np.flatnonzero(left != right)
+        left, right, distances = left[kept], right[kept], distances[kept]
+        left, right = np.minimum(left, right), np.maximum(left, right)
     if len(left):
-        yield PairBlock(left, right, block.scores[kept])
+        yield PairBlock(left + np.int32(tile.left_start), right + np.int32(tile.right_start), distances)

@@ -12,24 +12,27 @@ from overlens.search.kernels import count_bits
 
 
 @compiled()
-def measure_oriented(left, right, distances, orientation):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def measure_oriented(left, right, inverses, nearest):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Write the smallest distances over the orientations, `(m, t)` uint8, and the nearest orientation, `(m,)` uint8.
 
-    `left` is `(m, t)` uint64 hashes of the left images, `right` `(m, 8, t)` those of the right ones, oriented. The
-    nearest orientation has the smallest sum of distances; of equal ones the lowest code.
+    `left` and `right` are `(m, 8, t)` uint64 hashes of the images of each pair in all orientations, `inverses` the
+    `(8,)` codes that undo each code, `nearest` both outputs. Each image as it is counts against the other oriented, so
+    that distances do not depend on which is left. The nearest orientation of the right image has the smallest sum of
+    distances in either way; of equal ones the lowest code.
     """
-    n_types = left.shape[1]
+    distances, orientation = nearest
     for pair in range(left.shape[0]):
-        nearest = np.uint64(1 << 20)
+        distances[pair] = 255
+        smallest = np.uint64(1 << 20)
         for code in range(right.shape[1]):
-            total = np.uint64(0)
-            for t in range(n_types):
-                bits = count_bits(left[pair, t] ^ right[pair, code, t])
-                total += bits
-                if code == 0 or bits < distances[pair, t]:
-                    distances[pair, t] = bits
-            if total < nearest:
-                nearest = total
+            totals = np.uint64(0), np.uint64(0)
+            for t in range(left.shape[2]):
+                forth = count_bits(left[pair, 0, t] ^ right[pair, code, t])
+                back = count_bits(left[pair, inverses[code], t] ^ right[pair, 0, t])
+                totals = totals[0] + forth, totals[1] + back
+                distances[pair, t] = min(distances[pair, t], forth, back)
+            if min(totals) < smallest:
+                smallest = min(totals)
                 orientation[pair] = code
 
 
