@@ -301,7 +301,6 @@ def test_what_cannot_work_is_refused_before_anything_is_read(pictures: Path):
         "--from-embeddings has no images": (RunConfig(both, from_embeddings=True), False),
         "only verified copies": (RunConfig(both, verify=False), False),
         "--across-only needs two datasets": (RunConfig((one,)), True),
-        "--reference needs two datasets": (RunConfig((one,), verification=VerifyConfig(reference="train")), False),
         "train is read from": (RunConfig(both, output=pictures / "train" / "out"), False),
     }
     for message, (config, across_only) in wrong.items():

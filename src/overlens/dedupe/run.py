@@ -185,9 +185,8 @@ def _require_workable(config: RunConfig, *, across_only: bool) -> None:
         raise ConfigError("--from-embeddings has no images, so no copy can be verified; leave it out to remove copies")
     if not config.verify:
         raise ConfigError("only verified copies are removed; leave out --no-verify")
-    if len(config.datasets) < 2 and (across_only or config.reference is not None):
-        option = "--across-only" if across_only else "--reference"
-        raise ConfigError(f"{option} needs two datasets or more; name another with --datasets, or leave it out")
+    if across_only and len(config.datasets) < 2:
+        raise ConfigError("--across-only needs two datasets or more; name another with --datasets, or leave it out")
     folder = CrossLayout(config.output_root).cleaned.resolve()
     for spec in config.datasets:
         for place in _input_places(spec, config.root):
