@@ -68,29 +68,33 @@ def _search(
 ) -> Iterator[PairBlock]:
     for tile in tiles:
         sides = left[tile.left_start : tile.left_stop], right[tile.right_start : tile.right_stop]
-        for first, second, score in _search_tile(sides[0], sides[1], max_distance_bits):
-            yield from _name_images(first, second, score, tile)
-        if not tile.is_diagonal:  # where it is, that was both ways; and as it is, both ways are one
-            for second, first, score in _search_tile(sides[1], sides[0][:, 1:], max_distance_bits):
-                yield from _name_images(first, second, score, tile)
+        for first, second, bits in _search_tile(sides[0], sides[1], max_distance_bits, is_diagonal=tile.is_diagonal):
+            yield _name_images(first, second, bits, tile)
+        if not tile.is_diagonal:  # where it is, that was both ways; and of two images as they are, both ways are one
+            for second, first, bits in _search_tile(sides[1], sides[0][:, 1:], max_distance_bits):
+                yield _name_images(first, second, bits, tile)
         if progress is not None:
             progress(tile.n_comparisons)
 
 
 def _search_tile(
-    left: OrientedHashes, right: OrientedHashes, max_distance_bits: int
+    left: OrientedHashes, right: OrientedHashes, max_distance_bits: int, *, is_diagonal: bool = False
 ) -> Iterator[tuple[Rows, Rows, Rows]]:
-    """Yield rows and distances of images that are close, the left ones as they are, the right ones in what is given."""
+    """Yield rows and distances of close images, the left ones as they are, the right ones in the orientations given.
+
+    On the diagonal each pair is turned so that `left < right`, and as they are comes once.
+    """
     rows, others = np.ascontiguousarray(left[:, 0]), right.reshape(-1, right.shape[2])
     for block in find_hamming_pairs(rows, others, max_distance_bits=max_distance_bits):
-        yield block.left, block.right // np.int32(right.shape[1]), block.scores.astype(np.int32, copy=False)
+        first, (second, code) = block.left, np.divmod(block.right, np.int32(right.shape[1]))
+        bits = block.scores.astype(np.int32, copy=False)
+        if is_diagonal:
+            kept = np.flatnonzero((first < second) | ((code > 0) & (first > second)))
+            first, second, bits = first[kept], second[kept], bits[kept]
+            first, second = np.minimum(first, second), np.maximum(first, second)
+        if len(first):
+            yield first, second, bits
 
 
-def _name_images(left: Rows, right: Rows, distances: Rows, tile: Tile) -> Iterator[PairBlock]:
-    """Turn rows of a tile into images; on the diagonal, turn each pair so that `left < right`."""
-    if tile.is_diagonal:
-        kept = np.flatnonzero(left != right)
-        left, right, distances = left[kept], right[kept], distances[kept]
-        left, right = np.minimum(left, right), np.maximum(left, right)
-    if len(left):
-        yield PairBlock(left + np.int32(tile.left_start), right + np.int32(tile.right_start), distances)
+def _name_images(left: Rows, right: Rows, distances: Rows, tile: Tile) -> PairBlock:
+    return PairBlock(left + np.int32(tile.left_start), right + np.int32(tile.right_start), distances)
