@@ -164,7 +164,7 @@ def test_within_the_reference_the_strictest_threshold_holds(pictures: Path, tmp_
     known, features = extract(pictures, tmp_path / "store", encoder)
     none = np.zeros(0, np.int32)
     judged = Judged(Roster(("first",), (25,)), none, none, np.zeros(0, np.uint8), np.full(25, NO_GROUP, np.int32))
-    config = automatic(datasets=("first",), reference="first")
+    config = automatic(datasets=("first", "second"), reference="first")
     found = calibrate_thresholds(config, [features], ([known], encoder), judged, progress=Progress())
     assert (found.of("cosine", "first", "first"), found.of("perceptual", "first", "first")) == (0.999, 0)
     assert found.calibrations == ()

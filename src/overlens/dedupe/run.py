@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from overlens import __version__
 from overlens.atomic import sole_writer, write_json
 from overlens.config import DatasetSpec, RunConfig
 from overlens.copies import find_copies, without_images
@@ -34,6 +33,7 @@ from overlens.progress import Progress
 from overlens.records import Failure, Features
 from overlens.sources.cleaned import CleanedRequest, check_cleaned, input_layout, list_left_out, write_cleaned
 from overlens.verdicts import VERDICTS, VERIFIED
+from overlens.version import __version__
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
