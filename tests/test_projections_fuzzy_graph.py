@@ -45,7 +45,7 @@ def test_one_sided_strengths_sum_to_log2_of_the_neighbours_with_the_nearest_in_f
 def test_the_rows_of_a_tile_do_not_matter(monkeypatch):
     indices, distances = neighbours(random_rows(1, 30), 6)
     whole = weigh_neighbours(indices, distances)
-    monkeypatch.setattr("overlens.fuzzy_graph._ROWS_AT_ONCE", 7)
+    monkeypatch.setattr("overlens.projections.fuzzy_graph._ROWS_AT_ONCE", 7)
     assert (weigh_neighbours(indices, distances) != whole).nnz == 0
 
 

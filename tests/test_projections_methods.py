@@ -146,7 +146,7 @@ def test_the_same_input_gives_the_same_bytes(method):
 
 @pytest.mark.slow  # two threads on busy cores wait for one another
 def test_coordinates_do_not_depend_on_threads(monkeypatch):
-    monkeypatch.setattr("overlens.projections.THREADS_FROM_IMAGES", 10)
+    monkeypatch.setattr("overlens.projections.methods.THREADS_FROM_IMAGES", 10)
     rows = clusters(10)
     one, two = (lay_out(rows, "tsne", n_threads=n).coordinates for n in (1, 2))
     assert one.tobytes() == two.tobytes()

@@ -142,7 +142,7 @@ def project(
 
     Args:
         graph: The exact neighbours of every image, at least `neighbours_needed(n, config)` of them.
-        start: `(n, 2)` float64 places to start from, as `overlens.principal.principal_start` gives them.
+        start: `(n, 2)` float64 places to start from, as `overlens.projections.principal.principal_start` gives them.
         method: "tsne" or "umap".
         config: Perplexity, number of neighbours and seed.
         n_threads: Cores that t-SNE may use from 2,000 images on, 0 for all; changes the time, not the result.
