@@ -40,8 +40,8 @@ def run_for(seconds: float, data: Path, output: Path) -> bool:
 @pytest.mark.slow
 def test_ten_killed_runs_and_one_more_give_the_bytes_of_an_undisturbed_run(tmp_path: Path):
     data = tmp_path / "data"
-    write_pictures(data / "one", range(600))
-    write_pictures(data / "two", range(550, 900))
+    write_pictures(data / "one", range(300))
+    write_pictures(data / "two", range(280, 400))
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     start = time.perf_counter()
     subprocess.run(command(data, whole), check=True, capture_output=True)
