@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overlens.candidates.find import CandidateConfig, CandidatePairs, count_candidate_comparisons, find_candidates
+from overlens.candidates.signals import Sources
 from overlens.config import HASH_TYPES, MAX_DISTANCE_BITS, MIN_SIMILARITY, RunConfig
 from overlens.engines import Engine
 from overlens.evidence import MIN_DETAIL, Evidence
@@ -25,6 +26,7 @@ from overlens.records import Features
 from overlens.roster import Roster
 from overlens.verdicts import EDITED, VERIFIED
 from overlens.verify.judge import REFUTED, JudgedPairs, PictureCache, judge_candidates
+from overlens.verify.spread import spread_verdicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,10 @@ def find_copies(
     roster = Roster(tuple(one.dataset for one in features), tuple(one.n_kept for one in features))
     evidence = tuple(images.evidence() for images in known)
     search = CandidateConfig(max_per_image=config.verification.max_candidates)
-    candidates = _find_candidates(search, config.reference, (roster, evidence, features), progress)
+    embeddings = [one.embeddings for one in features if one.embeddings is not None]
+    has_embeddings = len(embeddings) == len(features)
+    sources = Sources(roster, evidence, embeddings if has_embeddings else None)
+    candidates = _find_candidates(search, config.reference, sources, progress)
     pictures = PictureCache(roster, [images.renditions() for images in known])
     with progress.stage("Verification", len(candidates), "pairs") as stage:
         judged = judge_candidates(
@@ -147,6 +152,7 @@ def find_copies(
             workers=config.workers or available_cores(),
             stage=stage,
         )
+    judged = spread_verdicts(judged, sources, config.reference)
     n_pixels = np.concatenate([one.sizes_px.astype(np.int64).prod(axis=1) for one in evidence])
     groups = find_groups(roster, judged.edges, KeepRule(config.verification.keep, n_pixels, config.reference))
     return Copies(
@@ -158,7 +164,7 @@ def find_copies(
         {name: int(one.low_information.sum()) for name, one in zip(roster.datasets, evidence, strict=True)},
         search,
         config.verification.keep,
-        uses_embeddings=all(one.embeddings is not None for one in features),
+        uses_embeddings=has_embeddings,
     )
 
 
@@ -174,17 +180,12 @@ def without_images(known: KnownImages, keys: frozenset[str]) -> KnownImages:
 
 
 def _find_candidates(
-    search: CandidateConfig,
-    reference: str | None,
-    sources: tuple[Roster, Sequence[Evidence], Sequence[Features]],
-    progress: Progress,
+    search: CandidateConfig, reference: str | None, sources: Sources, progress: Progress
 ) -> CandidatePairs:
-    roster, evidence, features = sources
-    embeddings = [one.embeddings for one in features if one.embeddings is not None]
-    known = embeddings if len(embeddings) == len(features) else None
+    roster, known = sources.roster, sources.embeddings
     total = count_candidate_comparisons(roster, with_embeddings=known is not None, reference=reference)
     with progress.stage("Candidates", total, "comparisons") as stage:
-        return find_candidates(roster, evidence, known, search, reference=reference, progress=stage.advance)
+        return find_candidates(roster, sources.evidence, known, search, reference=reference, progress=stage.advance)
 
 
 def _is_reported(candidates: CandidatePairs, config: RunConfig) -> NDArray[np.bool_]:
