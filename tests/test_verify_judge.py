@@ -1,3 +1,7 @@
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -8,9 +12,11 @@ from overlens.errors import EngineError
 from overlens.evidence import make_rendition
 from overlens.progress import Progress
 from overlens.roster import Roster
+from overlens.store.pairs import PairStore, make_keys
 from overlens.verdicts import EDITED, LOOK_ALIKE, SAME_BYTES, SAME_PICTURE, SAME_PIXELS
 from overlens.verify import judge as verification
-from overlens.verify.judge import REFUTED, JudgedPairs, PictureCache, judge_candidates
+from overlens.verify.judge import PairJudge, judge_candidates, rule_fingerprint
+from overlens.verify.judged import FINDING, REFUTED, JudgedPairs
 from pictures import make_detailed
 
 
@@ -39,18 +45,25 @@ def make_candidates(pairs: list[tuple[int, int]], *, same_bytes: int = -1, same_
     )
 
 
-def judge(candidates: CandidatePairs, parts: list[Renditions], **settings: int) -> JudgedPairs:
+def judge(
+    candidates: CandidatePairs, parts: list[Renditions], folder: Path | None = None, workers: int = 2
+) -> JudgedPairs:
+    """Judge, with a store of its own or the one in `folder`; every second look-alike is refuted."""
     roster = Roster(tuple("ab"[: len(parts)]), tuple(len(part.data) for part in parts))
-    listed = np.arange(len(candidates)) % 2 == 0
-    with Progress().stage("judge", len(candidates)) as stage:
-        return judge_candidates(
-            candidates,
-            listed,
-            PictureCache(roster, parts),
-            make_engine("local"),
-            workers=settings.get("workers", 2),
-            stage=stage,
-        )
+    digests = [digest_all(part.data) for part in parts]
+    keys = make_keys(*(roster.gather(digests, rows) for rows in (candidates.left, candidates.right)))
+    with (
+        TemporaryDirectory() as own,
+        Progress().stage("judge", len(candidates)) as stage,
+        PairJudge(roster, parts, workers) as pair_judge,
+    ):
+        store = PairStore.open(folder or Path(own), "verdicts", rule_fingerprint(), FINDING)
+        judged = judge_candidates(candidates, keys, pair_judge, store=store, engine=make_engine("local"), stage=stage)
+    return judged.refuting(np.arange(len(candidates)) % 2 == 1)
+
+
+def digest_all(files: list[bytes]) -> NDArray[np.uint8]:
+    return np.frombuffer(b"".join(sha256(data).digest() for data in files), np.uint8).reshape(-1, 32)
 
 
 def make_parts() -> list[Renditions]:
@@ -111,3 +124,24 @@ def test_columns_of_other_lengths_are_refused() -> None:
         JudgedPairs(
             judged.candidates, judged.verdicts[:0], *(getattr(judged, name) for name in JudgedPairs.__slots__[2:])
         )
+
+
+def test_what_was_judged_once_is_not_judged_again_and_comes_back_the_same(tmp_path: Path) -> None:
+    pairs = [(left, right) for right in range(5) for left in range(right)]
+    first = judge(make_candidates(pairs[:6]), make_parts(), tmp_path)
+    parts = make_parts()
+    again = judge(make_candidates(pairs[:6]), parts, tmp_path)
+    assert [part.n_read for part in parts] == [0, 0]
+    more = judge(make_candidates(pairs), parts, tmp_path)
+    assert sum(part.n_read for part in parts) == 5
+    fresh = judge(make_candidates(pairs), make_parts())
+    for name in FINDING.names:
+        assert np.array_equal(getattr(again, name), getattr(first, name), equal_nan=True), name
+        assert np.array_equal(getattr(more, name), getattr(fresh, name), equal_nan=True), name
+
+
+def test_a_changed_picture_is_judged_anew(tmp_path: Path) -> None:
+    judge(make_candidates([(0, 2)]), make_parts(), tmp_path)
+    parts = make_parts()
+    parts[1].data[0] = parts[1].data[2]
+    assert judge(make_candidates([(0, 2)]), parts, tmp_path).verdicts.tolist() == [LOOK_ALIKE]

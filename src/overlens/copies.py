@@ -15,17 +15,20 @@ from overlens.candidates.find import CandidateConfig, CandidatePairs, count_cand
 from overlens.candidates.signals import Sources
 from overlens.config import HASH_TYPES, MAX_DISTANCE_BITS, MIN_SIMILARITY, RunConfig
 from overlens.engines import Engine
-from overlens.evidence import MIN_DETAIL, Evidence
+from overlens.evidence import MIN_DETAIL, Evidence, evidence_fingerprint
 from overlens.extract import available_cores
-from overlens.features import KnownImages
+from overlens.features import DECODER_VERSION, KnownImages
 from overlens.groups.find import Groups, KeepRule, find_groups
 from overlens.groups.measure import VerifiedOverlap, measure_groups
 from overlens.hashes.compute import ORIENTED_SIZE
+from overlens.layout import CrossLayout
 from overlens.progress import Progress
 from overlens.records import Features
 from overlens.roster import Roster
+from overlens.store.pairs import Keys, PairStore, make_keys
 from overlens.verdicts import EDITED, VERIFIED
-from overlens.verify.judge import REFUTED, JudgedPairs, PictureCache, judge_candidates
+from overlens.verify.judge import RULE_VERSION, PairJudge, judge_candidates, rule_fingerprint
+from overlens.verify.judged import FINDING, REFUTED, JudgedPairs
 from overlens.verify.spread import spread_verdicts
 
 
@@ -46,7 +49,7 @@ class Copies:
     """
 
     roster: Roster
-    evidence: tuple[Evidence, ...]
+    evidence: Sequence[Evidence]
     judged: JudgedPairs
     groups: Groups
     overlap: VerifiedOverlap
@@ -104,6 +107,7 @@ class Copies:
         """Return what `overlap.json` holds of the verified overlap, with what it rests on."""
         return {
             "basis": {
+                "rule": RULE_VERSION,
                 "candidates_by": ["bytes", "pixels", *HASH_TYPES, *(["embedding"] if self.uses_embeddings else [])],
                 "max_candidates": self.search.max_per_image,
                 "neighbours": self.search.neighbours,
@@ -135,24 +139,17 @@ def find_copies(
     Raises:
         StoreError: A stored rendition is damaged.
     """
-    roster = Roster(tuple(one.dataset for one in features), tuple(one.n_kept for one in features))
-    evidence = tuple(images.evidence() for images in known)
+    sources = _gather_sources(features, known)
+    roster, evidence = sources.roster, sources.evidence
     search = CandidateConfig(max_per_image=config.verification.max_candidates)
-    embeddings = [one.embeddings for one in features if one.embeddings is not None]
-    has_embeddings = len(embeddings) == len(features)
-    sources = Sources(roster, evidence, embeddings if has_embeddings else None)
     candidates = _find_candidates(search, config.reference, sources, progress)
-    pictures = PictureCache(roster, [images.renditions() for images in known])
-    with progress.stage("Verification", len(candidates), "pairs") as stage:
+    judge = PairJudge(roster, [images.renditions() for images in known], config.workers or available_cores())
+    store = _open_verdicts(config)
+    with progress.stage("Verification", len(candidates), "pairs") as stage, judge:
         judged = judge_candidates(
-            candidates,
-            _is_reported(candidates, config),
-            pictures,
-            engine,
-            workers=config.workers or available_cores(),
-            stage=stage,
+            candidates, _keys(candidates, sources), judge, store=store, engine=engine, stage=stage
         )
-    judged = spread_verdicts(judged, sources, config.reference)
+    judged = spread_verdicts(judged.refuting(~_is_reported(candidates, config)), sources, config.reference)
     n_pixels = np.concatenate([one.sizes_px.astype(np.int64).prod(axis=1) for one in evidence])
     groups = find_groups(roster, judged.edges, KeepRule(config.verification.keep, n_pixels, config.reference))
     return Copies(
@@ -164,7 +161,7 @@ def find_copies(
         {name: int(one.low_information.sum()) for name, one in zip(roster.datasets, evidence, strict=True)},
         search,
         config.verification.keep,
-        uses_embeddings=has_embeddings,
+        uses_embeddings=sources.embeddings is not None,
     )
 
 
@@ -179,6 +176,13 @@ def without_images(known: KnownImages, keys: frozenset[str]) -> KnownImages:
     )
 
 
+def _gather_sources(features: Sequence[Features], known: Sequence[KnownImages]) -> Sources:
+    roster = Roster(tuple(one.dataset for one in features), tuple(one.n_kept for one in features))
+    embeddings = [one.embeddings for one in features if one.embeddings is not None]
+    evidence = tuple(images.evidence() for images in known)
+    return Sources(roster, evidence, embeddings if len(embeddings) == len(features) else None)
+
+
 def _find_candidates(
     search: CandidateConfig, reference: str | None, sources: Sources, progress: Progress
 ) -> CandidatePairs:
@@ -186,6 +190,17 @@ def _find_candidates(
     total = count_candidate_comparisons(roster, with_embeddings=known is not None, reference=reference)
     with progress.stage("Candidates", total, "comparisons") as stage:
         return find_candidates(roster, sources.evidence, known, search, reference=reference, progress=stage.advance)
+
+
+def _open_verdicts(config: RunConfig) -> PairStore:
+    """Open the store of verdicts: they depend on two renditions, and those on their files and on how they are made."""
+    fingerprint = {**rule_fingerprint(), **evidence_fingerprint(), "decoder": DECODER_VERSION}
+    return PairStore.open(CrossLayout(config.output_root).store, "verdicts", fingerprint, FINDING)
+
+
+def _keys(candidates: CandidatePairs, sources: Sources) -> Keys:
+    digests = [one.byte_digests for one in sources.evidence]
+    return make_keys(*(sources.roster.gather(digests, rows) for rows in (candidates.left, candidates.right)))
 
 
 def _is_reported(candidates: CandidatePairs, config: RunConfig) -> NDArray[np.bool_]:

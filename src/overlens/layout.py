@@ -6,7 +6,7 @@ The documented layout, under ROOT (read) and under OUTPUT, or ROOT if none is gi
     dataset/{name}-data/                             2_test.txt, 2_ground_truth.json, classes.csv, labels.json
     dataset/{name}-data/analysis/                    results of one dataset, and `store/`, its feature store
     dataset/{name}-data/analysis/{name}_few_shot_splits/
-    dataset/cross/                                   results across datasets
+    dataset/cross/                                   results across datasets, and `store/`, verdicts on pairs
     dataset/cross/cleaned/                           what remains of the datasets without copies
 """
 
@@ -138,6 +138,11 @@ class CrossLayout:
     def folder(self) -> Path:
         """The `cross` folder."""
         return self.root / "dataset" / "cross"
+
+    @property
+    def store(self) -> Path:
+        """Verdicts on pairs of images."""
+        return self.folder / "store"
 
     @property
     def overlap(self) -> Path:

@@ -1,7 +1,7 @@
 """Which results beside those of this run are of an earlier one: they stay, but nobody should take them for new.
 
-Every result is written by a rename, so a file that a run wrote is another file than before. The feature store is no
-result and is not looked at, nor are the cleaned lists, which another command writes.
+Every result is written by a rename, so a file that a run wrote is another file than before. Stores are no results and
+are not looked at, nor are the cleaned lists, which another command writes.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ def find_files(config: RunConfig) -> dict[Path, tuple[int, int]]:
     found: dict[Path, tuple[int, int]] = {}
     cross = CrossLayout(config.output_root)
     layouts = [AnalysisLayout(config.output_root, spec.name) for spec in config.datasets]
-    kept = {cross.mark, cross.cleaned, cross.earlier_cleaned, *(layout.store for layout in layouts)}
+    kept = {cross.mark, cross.cleaned, cross.earlier_cleaned, cross.store, *(layout.store for layout in layouts)}
     for folder in (cross.folder, *(layout.folder for layout in layouts)):
         for path in folder.rglob("*"):
             if path.is_file() and kept.isdisjoint((path, *path.parents)):

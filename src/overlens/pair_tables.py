@@ -18,7 +18,7 @@ from overlens.groups.find import Groups
 from overlens.records import Features
 from overlens.roster import Roster
 from overlens.verdicts import VERDICTS
-from overlens.verify.judge import REFUTED, JudgedPairs
+from overlens.verify.judged import REFUTED, JudgedPairs
 
 if TYPE_CHECKING:
     import pyarrow

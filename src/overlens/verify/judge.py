@@ -1,20 +1,20 @@
 """Judge all candidate pairs by their renditions, many at a time.
 
-Equal files and equal pixels need no look. The other pairs are cut into tasks in their order, and each task is judged by
-a pool of threads; what was derived from a picture is kept while its pairs are near, up to `KEPT_PICTURES`. The verdict
-of a pair depends on its two pictures alone.
+Equal files and equal pixels need no look, and neither does a pair whose files were judged by an earlier run. The others
+are cut into tasks in their order, and each task is judged by a pool of threads; what was derived from a picture is kept
+while its pairs are near, up to `KEPT_PICTURES`. The verdict of a pair depends on its two pictures alone, so what a task
+found is kept as soon as it is done, and a run that was killed goes on from there.
 
-Shapes: m pairs, h rows, w columns.
+Shapes: m pairs, k of a task, h rows, w columns.
 """
 
-import math
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from threading import Lock
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,17 +22,25 @@ from numpy.typing import NDArray
 from overlens.candidates.find import CandidatePairs
 from overlens.engines import Engine
 from overlens.evidence import read_rendition
-from overlens.groups.find import Edges
 from overlens.progress import Stage
 from overlens.roster import Roster
-from overlens.verdicts import LOOK_ALIKE, SAME_BYTES, SAME_PIXELS, VERDICTS
+from overlens.store.pairs import Keys, PairStore
+from overlens.verify.judged import FINDING, JudgedPairs, join_findings, pack_findings
 from overlens.verify.pair import PairEvidence, Picture, verify_pair
-from overlens.verify.transforms import TransformFacts, describe, describe_transform
 
 TASK_PAIRS = 256
 KEPT_PICTURES = 512
-REFUTED = 255
-"""Code of a candidate that neither its pixels nor the run's thresholds support; such pairs are counted, not listed."""
+
+RULE_VERSION = "1"
+"""Raised with every change that can change a verdict or a signal of it; verdicts of another version are not used."""
+
+
+def rule_fingerprint() -> dict[str, str]:
+    """Return everything that changes what is found of a pair, apart from its two renditions."""
+    import cv2
+    import PIL
+
+    return {"rule": RULE_VERSION, "opencv": str(cv2.__version__), "pillow": PIL.__version__}
 
 
 class Renditions(Protocol):
@@ -44,101 +52,79 @@ class Renditions(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedPairs:
-    """What verification found, for each candidate pair in its order.
+class PairTask:
+    """Pairs to judge: global rows, k each, and the places of the pairs among all."""
 
-    Attributes:
-        candidates: The pairs and their cheap signals.
-        verdicts: `(m,)` uint8 rung codes of `overlens.verdicts`, or `REFUTED`.
-        strengths: `(m,)` float32, how sure the verdict is within its rung, 0 to 1.
-        n_inliers: `(m,)` int32 local features that answer one another; -1 where none were looked for.
-        inlier_shares: `(m,)` float32, of all features that answer one another; nan where none were looked for.
-        coarse: `(m,)` float32 correlation of the aligned pixels without broad shades; nan for equal files or pixels.
-        fine: `(m,)` float32 the same with only finer detail left.
-        local: `(m,)` float32 correlation that the best 40 % of all neighbourhoods reach.
-        agreeing: `(m,)` float32 share of the neighbourhoods that agree.
-        transforms: `(m, 3, 3)` float64 places of the left rendition to places of the right one; nan where none.
-        shapes: `(m, 2, 2)` int32 (h, w) of the left and the right rendition; 0 where they were not opened.
-    """
-
-    candidates: CandidatePairs
-    verdicts: NDArray[np.uint8]
-    strengths: NDArray[np.float32]
-    n_inliers: NDArray[np.int32]
-    inlier_shares: NDArray[np.float32]
-    coarse: NDArray[np.float32]
-    fine: NDArray[np.float32]
-    local: NDArray[np.float32]
-    agreeing: NDArray[np.float32]
-    transforms: NDArray[np.float64]
-    shapes: NDArray[np.int32]
-
-    def __post_init__(self) -> None:
-        for field in fields(self)[1:]:
-            if len(getattr(self, field.name)) != len(self.candidates):
-                raise ValueError(f"{field.name} must be {len(self.candidates)}, got {len(getattr(self, field.name))}")
-
-    def __len__(self) -> int:
-        return len(self.candidates)
-
-    def transform_of(self, place: int) -> TransformFacts | None:
-        """Return what the transform of a pair does; None for equal files and pixels, which are not laid over."""
-        left, right = map(tuple, self.shapes[place].tolist())
-        return describe_transform(self.transforms[place], left, right) if left[0] else None
-
-    def describe(self, place: int) -> str:
-        """Say in words what was found of a pair: "edited, 0.94: mirrored"."""
-        verdict = VERDICTS[self.verdicts[place]].replace("_", " ")
-        facts = self.transform_of(place)
-        return (
-            verdict
-            if facts is None
-            else f"{verdict}, {math.floor(100 * float(self.strengths[place])) / 100:.2f}: {describe(facts)}"
-        )
-
-    @property
-    def edges(self) -> Edges:
-        """The pairs as edges of groups."""
-        return Edges(self.candidates.left, self.candidates.right, self.verdicts, self.strengths)
+    left: tuple[int, ...]
+    right: tuple[int, ...]
+    places: NDArray[np.intp]
 
 
 def judge_candidates(
-    candidates: CandidatePairs,
-    is_listed: NDArray[np.bool_],
-    pictures: "PictureCache",
-    engine: Engine,
-    *,
-    workers: int,
-    stage: Stage,
+    candidates: CandidatePairs, keys: Keys, judge: "PairJudge", *, store: PairStore, engine: Engine, stage: Stage
 ) -> JudgedPairs:
     """Judge every candidate pair.
 
     Args:
         candidates: The pairs.
-        is_listed: `(m,)` bool, whether a pair that turns out to be no copy is one that a method of the run reports, and
-            so is called a look-alike instead of refuted.
-        pictures: The pictures of all datasets.
+        keys: `(m,)` key of each for the store.
+        judge: Looks at pairs.
+        store: Verdicts of earlier runs, of type `FINDING`; gets those of this one.
         engine: Runs the tasks.
-        workers: Threads that judge.
         stage: Is told of judged pairs, m in all.
 
+    Returns:
+        All pairs with their verdicts; of those that are no copies none is refuted yet.
+
     Raises:
-        StoreError: A stored rendition is damaged.
+        StoreError: A stored rendition or verdict is damaged.
     """
-    judged = _without_look(candidates)
     places = np.flatnonzero(~(candidates.same_bytes | candidates.same_pixels))
-    stage.advance(len(candidates) - len(places))
-    with one_thread_each(), ThreadPoolExecutor(workers, thread_name_prefix="overlens-verify") as pool:
+    is_known, known = store.find(keys[places])
+    findings = np.zeros(len(candidates), FINDING)
+    findings[places[is_known]] = known
+    stage.advance(len(candidates) - len(places), cached=len(known))
+    judge.watch = stage.begin
+    for outcome in engine.map(judge, _cut(candidates, places[~is_known])):
+        found, of_task = outcome.unwrap(), outcome.task.places
+        store.write(keys[of_task], found)
+        findings[of_task] = found
+        stage.advance(len(found))
+    return join_findings(candidates, places, findings[places])
 
-        def judge(task: NDArray[np.intp]) -> list[PairEvidence]:
-            lefts, rights = (column[task].tolist() for column in (candidates.left, candidates.right))
-            return list(pool.map(lambda left, right: _look(pictures, left, right, stage), lefts, rights))
 
-        for outcome in engine.map(judge, _cut(places)):
-            _fill(judged, outcome.task, outcome.unwrap())
-            stage.advance(len(outcome.task))
-    judged.verdicts[(judged.verdicts == LOOK_ALIKE) & ~is_listed] = REFUTED
-    return judged
+class PairJudge:
+    """Judges tasks of pairs, with one pool of threads for all of them.
+
+    Args:
+        roster: The datasets.
+        renditions: Where the renditions of each are.
+        workers: Threads that judge.
+    """
+
+    def __init__(self, roster: Roster, renditions: Sequence[Renditions], workers: int) -> None:
+        self._pictures = PictureCache(roster, renditions)
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="overlens-verify")
+        self._held = ExitStack()
+        self.watch: Callable[[int], None] = lambda n_pairs: None
+        """Called with the number of pairs that are judged, as it goes; for those who watch."""
+
+    def __enter__(self) -> "PairJudge":
+        self._held.enter_context(one_thread_each())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._held.close()
+
+    def __call__(self, task: PairTask) -> NDArray[Any]:
+        """Return `(k,)` of `FINDING` for the pairs of a task; raises StoreError if a rendition is damaged."""
+        return pack_findings(list(self._pool.map(self._look, task.left, task.right)))
+
+    def _look(self, left: int, right: int) -> PairEvidence:
+        evidence = verify_pair(self._pictures.get(left), self._pictures.get(right))
+        self.watch(1)
+        return evidence
 
 
 class PictureCache:
@@ -186,51 +172,8 @@ def one_thread_each() -> Iterator[None]:
         cv2.setNumThreads(n_threads)
 
 
-def _look(pictures: PictureCache, left: int, right: int, stage: Stage) -> PairEvidence:
-    evidence = verify_pair(pictures.get(left), pictures.get(right))
-    stage.begin(1)
-    return evidence
-
-
-def _cut(places: NDArray[np.intp]) -> list[NDArray[np.intp]]:
-    return [places[start : start + TASK_PAIRS] for start in range(0, len(places), TASK_PAIRS)]
-
-
-def _without_look(candidates: CandidatePairs) -> JudgedPairs:
-    """Return the columns as they are for equal files and pixels, to be filled for all other pairs."""
-    n_pairs = len(candidates)
-
-    def unknown() -> NDArray[np.float32]:
-        return np.full(n_pairs, np.nan, np.float32)
-
-    return JudgedPairs(
-        candidates,
-        verdicts=np.where(candidates.same_bytes, SAME_BYTES, SAME_PIXELS).astype(np.uint8),
-        strengths=np.ones(n_pairs, np.float32),
-        n_inliers=np.full(n_pairs, -1, np.int32),
-        inlier_shares=unknown(),
-        coarse=unknown(),
-        fine=unknown(),
-        local=unknown(),
-        agreeing=unknown(),
-        transforms=np.full((n_pairs, 3, 3), np.nan),
-        shapes=np.zeros((n_pairs, 2, 2), np.int32),
-    )
-
-
-def _fill(judged: JudgedPairs, places: NDArray[np.intp], found: Sequence[PairEvidence]) -> None:
-    agreed = [evidence.agreement for evidence in found]
-    columns: dict[str, list[object]] = {
-        "verdicts": [evidence.verdict for evidence in found],
-        "strengths": [min(max(agreement.local, 0.0), 1.0) for agreement in agreed],
-        "n_inliers": [evidence.n_inliers for evidence in found],
-        "inlier_shares": [evidence.inlier_share for evidence in found],
-        "coarse": [agreement.coarse for agreement in agreed],
-        "fine": [agreement.fine for agreement in agreed],
-        "local": [agreement.local for agreement in agreed],
-        "agreeing": [agreement.agreeing_share for agreement in agreed],
-        "transforms": [evidence.transform for evidence in found],
-        "shapes": [evidence.shapes for evidence in found],
-    }
-    for name, values in columns.items():
-        getattr(judged, name)[places] = values
+def _cut(candidates: CandidatePairs, places: NDArray[np.intp]) -> list[PairTask]:
+    parts = [places[start : start + TASK_PAIRS] for start in range(0, len(places), TASK_PAIRS)]
+    return [
+        PairTask(tuple(candidates.left[part].tolist()), tuple(candidates.right[part].tolist()), part) for part in parts
+    ]

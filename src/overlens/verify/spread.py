@@ -18,7 +18,7 @@ from overlens.candidates.copies import MOST_FULL, find_equal
 from overlens.candidates.find import CandidatePairs
 from overlens.candidates.signals import Signals, Sources, measure_signals
 from overlens.verify.alignment import invert
-from overlens.verify.judge import REFUTED, JudgedPairs
+from overlens.verify.judged import REFUTED, JudgedPairs
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,138 @@
+"""Verdicts on pairs of images: what is kept of one pair, and the columns over all of them.
+
+Shapes: m pairs, h rows, w columns.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from overlens.candidates.find import CandidatePairs
+from overlens.groups.find import Edges
+from overlens.verdicts import LOOK_ALIKE, SAME_BYTES, SAME_PIXELS, VERDICTS
+from overlens.verify.pair import PairEvidence
+from overlens.verify.transforms import TransformFacts, describe, describe_transform
+
+REFUTED = 255
+"""Code of a candidate that neither its pixels nor the run's thresholds support; such pairs are counted, not listed."""
+
+FINDING = np.dtype(
+    [
+        ("verdicts", "u1"),
+        ("strengths", "<f4"),
+        ("n_inliers", "<i4"),
+        ("inlier_shares", "<f4"),
+        ("coarse", "<f4"),
+        ("fine", "<f4"),
+        ("local", "<f4"),
+        ("agreeing", "<f4"),
+        ("transforms", "<f8", (3, 3)),
+        ("shapes", "<i4", (2, 2)),
+    ]
+)
+"""What is kept of one pair, by the names of the columns of `JudgedPairs`."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedPairs:
+    """What verification found, for each candidate pair in its order.
+
+    Attributes:
+        candidates: The pairs and their cheap signals.
+        verdicts: `(m,)` uint8 rung codes of `overlens.verdicts`, or `REFUTED`.
+        strengths: `(m,)` float32, how sure the verdict is within its rung, 0 to 1.
+        n_inliers: `(m,)` int32 local features that answer one another; -1 where none were looked for.
+        inlier_shares: `(m,)` float32, of all features that answer one another; nan where none were looked for.
+        coarse: `(m,)` float32 correlation of the aligned pixels without broad shades; nan for equal files or pixels.
+        fine: `(m,)` float32 the same with only finer detail left.
+        local: `(m,)` float32 correlation that the best 40 % of all neighbourhoods reach.
+        agreeing: `(m,)` float32 share of the neighbourhoods that agree.
+        transforms: `(m, 3, 3)` float64 places of the left rendition to places of the right one; nan where none.
+        shapes: `(m, 2, 2)` int32 (h, w) of the left and the right rendition; 0 where they were not opened.
+    """
+
+    candidates: CandidatePairs
+    verdicts: NDArray[np.uint8]
+    strengths: NDArray[np.float32]
+    n_inliers: NDArray[np.int32]
+    inlier_shares: NDArray[np.float32]
+    coarse: NDArray[np.float32]
+    fine: NDArray[np.float32]
+    local: NDArray[np.float32]
+    agreeing: NDArray[np.float32]
+    transforms: NDArray[np.float64]
+    shapes: NDArray[np.int32]
+
+    def __post_init__(self) -> None:
+        for field in fields(self)[1:]:
+            if len(getattr(self, field.name)) != len(self.candidates):
+                raise ValueError(f"{field.name} must be {len(self.candidates)}, got {len(getattr(self, field.name))}")
+
+    def __len__(self) -> int:
+        return len(self.candidates)
+
+    def transform_of(self, place: int) -> TransformFacts | None:
+        """Return what the transform of a pair does; None for equal files and pixels, which are not laid over."""
+        left, right = map(tuple, self.shapes[place].tolist())
+        return describe_transform(self.transforms[place], left, right) if left[0] else None
+
+    def describe(self, place: int) -> str:
+        """Say in words what was found of a pair: "edited, 0.94: mirrored"."""
+        verdict = VERDICTS[self.verdicts[place]].replace("_", " ")
+        facts = self.transform_of(place)
+        return (
+            verdict
+            if facts is None
+            else f"{verdict}, {math.floor(100 * float(self.strengths[place])) / 100:.2f}: {describe(facts)}"
+        )
+
+    @property
+    def edges(self) -> Edges:
+        """The pairs as edges of groups."""
+        return Edges(self.candidates.left, self.candidates.right, self.verdicts, self.strengths)
+
+    def refuting(self, is_unsupported: NDArray[np.bool_]) -> "JudgedPairs":
+        """Return the same with those look-alikes refuted that are `(m,)` unsupported by anything else."""
+        is_refuted = (self.verdicts == LOOK_ALIKE) & is_unsupported
+        return replace(self, verdicts=np.where(is_refuted, np.uint8(REFUTED), self.verdicts))
+
+
+def pack_findings(found: Sequence[PairEvidence]) -> NDArray[Any]:
+    """Return the evidence of m pairs as `(m,)` of `FINDING`."""
+    packed = np.empty(len(found), FINDING)
+    for place, evidence in enumerate(found):
+        agreement = evidence.agreement
+        packed[place] = (
+            evidence.verdict,
+            min(max(agreement.local, 0.0), 1.0),
+            evidence.n_inliers,
+            evidence.inlier_share,
+            agreement.coarse,
+            agreement.fine,
+            agreement.local,
+            agreement.agreeing_share,
+            evidence.transform,
+            evidence.shapes,
+        )
+    return packed
+
+
+def join_findings(candidates: CandidatePairs, places: NDArray[np.intp], findings: NDArray[Any]) -> JudgedPairs:
+    """Return the columns over all pairs; those that were not looked at have equal files or pixels.
+
+    Args:
+        candidates: The m pairs.
+        places: `(k,)` places of those that were looked at.
+        findings: `(k,)` of `FINDING`, what was found of them.
+    """
+    all_findings = np.zeros(len(candidates), FINDING)
+    all_findings["verdicts"] = np.where(candidates.same_bytes, SAME_BYTES, SAME_PIXELS)
+    all_findings["strengths"], all_findings["n_inliers"] = 1.0, -1
+    for name in ("inlier_shares", "coarse", "fine", "local", "agreeing", "transforms"):
+        all_findings[name] = np.nan
+    all_findings[places] = findings
+    return JudgedPairs(candidates, **{name: all_findings[name].copy() for name in FINDING.names or ()})
