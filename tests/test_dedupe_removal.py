@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from overlens.dedupe.removal import Removal, RemovalRule, plan_removal, removal_rows
-from overlens.groups.find import Edges, KeepRule, find_groups
+from overlens.edges import Edges
+from overlens.groups.find import KeepRule, find_groups
 from overlens.roster import Roster
 from overlens.verdicts import EDITED, LOOK_ALIKE, SAME_BYTES, SAME_PICTURE, SAME_SCENE
 

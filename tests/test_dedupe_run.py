@@ -19,8 +19,8 @@ from overlens.dedupe.removal import RemovalRule
 from overlens.dedupe.run import Deduped, dedupe
 from overlens.dedupe.settle import Found, settle
 from overlens.dedupe.write import replaced_folder, write_removal
+from overlens.edges import Edges
 from overlens.errors import ConfigError, StoreError
-from overlens.groups.find import Edges
 from overlens.layout import CleanedLayout, CrossLayout
 from overlens.leftovers import find_files
 from overlens.roster import Roster

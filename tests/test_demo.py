@@ -21,7 +21,8 @@ from overlens.demo import (
     verified_pairs,
     write_datasets,
 )
-from overlens.groups.find import Edges, KeepRule, find_groups
+from overlens.edges import Edges
+from overlens.groups.find import KeepRule, find_groups
 from overlens.roster import Roster
 from overlens.verdicts import EDITED, LOOK_ALIKE, SAME_BYTES
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from overlens.edges import Edges
 from overlens.errors import ConfigError
-from overlens.groups.find import NO_GROUP, Edges, Groups, KeepRule, find_groups
+from overlens.groups.find import NO_GROUP, Groups, KeepRule, find_groups
 from overlens.roster import Roster
 from overlens.verdicts import EDITED, LOOK_ALIKE, SAME_BYTES, SAME_PICTURE, SAME_SCENE
 

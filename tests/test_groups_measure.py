@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from overlens.groups.find import Edges, KeepRule, find_groups
+from overlens.edges import Edges
+from overlens.groups.find import KeepRule, find_groups
 from overlens.groups.measure import VerifiedOverlap, measure_groups
 from overlens.overlap import Overlap
 from overlens.roster import Roster

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from overlens.config import DatasetSpec, IdentifierConfig, PairConfig
 from overlens.decode import image_extensions
-from overlens.groups.find import Edges, KeepRule, find_groups
+from overlens.edges import Edges
+from overlens.groups.find import KeepRule, find_groups
 from overlens.recall.expected_pairs import best_cosines
 from overlens.recall.identifiers import Identifiers, read_identifiers, share_identifiers
 from overlens.recall.measure import (

@@ -120,7 +120,7 @@ def test_a_damaged_rendition_stops_the_run_and_is_named() -> None:
 
 def test_columns_of_other_lengths_are_refused() -> None:
     judged = judge(make_candidates([(0, 2)]), make_parts())
-    with pytest.raises(ValueError, match="verdicts must be 1"):
+    with pytest.raises(ValueError, match=r"verdicts must be uint8 of shape \(1,\)"):
         JudgedPairs(
             judged.candidates, judged.verdicts[:0], *(getattr(judged, name) for name in JudgedPairs.__slots__[2:])
         )

@@ -45,6 +45,7 @@ class Copies:
         n_low_information: Dataset -> images that are too flat to be told by anything but their bytes or pixels.
         search: How candidates were found.
         keep: Rule of the representative.
+        reference: Dataset within which nothing was looked for, or None.
         uses_embeddings: Whether embeddings proposed candidates, too; else only files, pixels and hashes did.
     """
 
@@ -56,6 +57,7 @@ class Copies:
     n_low_information: Mapping[str, int]
     search: CandidateConfig
     keep: str
+    reference: str | None
     uses_embeddings: bool
 
     @property
@@ -68,16 +70,17 @@ class Copies:
 
         Returns:
             (A, B) -> verified rung -> number of images of A that are in B by this rung and surer ones, and would not be
-            by surer ones alone; B may be A.
+            by surer ones alone; B may be A, unless A is the reference.
         """
         edges, names = self.judged.edges, self.roster.datasets
-        counted = {(name, other): dict.fromkeys(VERIFIED, 0) for name in names for other in names}
-        before = dict.fromkeys(counted, 0)
+        couples = [(name, other) for name in names for other in names if not name == other == self.reference]
+        counted = {couple: dict.fromkeys(VERIFIED, 0) for couple in couples}
+        before = dict.fromkeys(couples, 0)
         for code, rung in enumerate(VERIFIED):
             surest = edges.chosen(edges.verdicts <= code)
             overlap = measure_groups(find_groups(self.roster, surest, KeepRule("first")), surest).overlap
-            for name, other in counted:
-                n_images = overlap.within[name] if name == other else overlap.contained[name][other]
+            for name, other in couples:
+                n_images = (overlap.within[name] if name == other else overlap.contained[name][other]) or 0
                 counted[name, other][rung] = n_images - before[name, other]
                 before[name, other] = n_images
         return counted
@@ -161,6 +164,7 @@ def find_copies(
         {name: int(one.low_information.sum()) for name, one in zip(roster.datasets, evidence, strict=True)},
         search,
         config.verification.keep,
+        config.reference,
         uses_embeddings=sources.embeddings is not None,
     )
 

@@ -13,11 +13,11 @@ import struct
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from overlens.columns import Column, require_columns
 from overlens.config import HASH_TYPES
 from overlens.decode import decode_rgb
 from overlens.errors import DecodeError, StoreError
@@ -70,12 +70,7 @@ class Evidence:
     sizes_px: NDArray[np.int32]
 
     def __post_init__(self) -> None:
-        for name in _ROW.names or ():
-            column, (kind, tail) = getattr(self, name), _column_of(name)
-            if column.dtype != kind or column.shape != (len(self), *tail):
-                raise ValueError(
-                    f"{name} must be {kind} of shape {(len(self), *tail)}, got {column.dtype} of shape {column.shape}"
-                )
+        require_columns(self, len(self), {name: _column_of(name) for name in _ROW.names or ()})
 
     def __len__(self) -> int:
         return len(self.byte_digests)
@@ -248,7 +243,7 @@ def _planes(n_rows: int, n_columns: int) -> NDArray[np.float64]:
     return np.asarray(columns / np.where(lengths > 0, lengths, 1))
 
 
-def _column_of(name: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
+def _column_of(name: str) -> Column:
     """Return the type of a column's values, in the order of this machine's bytes, and the shape behind n."""
     field = _ROW.fields[name][0] if _ROW.fields else _ROW
     return field.base.newbyteorder("="), field.shape

@@ -42,6 +42,7 @@ from numpy.typing import NDArray
 from overlens.candidates.copies import Picked, find_equal, find_lone_copies, join_pairs, pick_rows
 from overlens.candidates.shortlist import Shortlist
 from overlens.candidates.signals import Signals, Sources, measure_signals
+from overlens.columns import Column, require_columns
 from overlens.config import HASH_TYPES
 from overlens.errors import ConfigError
 from overlens.records import FloatRows
@@ -122,7 +123,7 @@ class CandidatePairs:
     n_capped: int = 0
 
     def __post_init__(self) -> None:
-        wanted: dict[str, tuple[type, tuple[int, ...]]] = {
+        wanted: dict[str, Column] = {
             "left": (np.int32, ()),
             "right": (np.int32, ()),
             "same_bytes": (np.bool_, ()),
@@ -131,11 +132,7 @@ class CandidatePairs:
             "orientation": (np.uint8, ()),
             "cosine": (np.float32, ()),
         }
-        for name, (dtype, shape) in wanted.items():
-            column = getattr(self, name)
-            if column.dtype != dtype or column.shape != (len(self.left), *shape):
-                expected = f"{np.dtype(dtype)} of shape {(len(self.left), *shape)}"
-                raise ValueError(f"{name} must be {expected}, got {column.dtype} of shape {column.shape}")
+        require_columns(self, len(self.left), wanted)
         steps = np.diff(self.left.astype(np.int64) << 32 | self.right)
         if not (self.left < self.right).all() or not (steps > 0).all():
             raise ValueError("pairs must have left < right and stand once each, sorted by left and right")

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from overlens.groups.find import NO_GROUP, Edges, Groups
+from overlens.edges import Edges
+from overlens.groups.find import NO_GROUP, Groups
 from overlens.roster import Roster
 from overlens.verdicts import EDITED, VERDICTS
 

@@ -4,7 +4,8 @@ What remains is searched and verified once more, as a collection of its own (`ov
 from the store, so looking again decodes nothing; it costs the search and the verification, and the embeddings of what
 remains in memory.
 
-Images, lists and labels of the user are only read. A dry run writes features and verdicts to their stores, and nothing else.
+Images, lists and labels of the user are only read. A dry run writes features and verdicts to their stores, and nothing
+else.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

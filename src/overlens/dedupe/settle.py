@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overlens.dedupe.removal import Removal, RemovalRule, plan_removal
+from overlens.edges import Edges
 from overlens.errors import StoreError
-from overlens.groups.find import Edges, KeepRule, find_groups
+from overlens.groups.find import KeepRule, find_groups
 from overlens.roster import Roster
 
 MAX_ROUNDS = 5

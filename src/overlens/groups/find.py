@@ -18,57 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overlens.config import KEEP_RULES
+from overlens.edges import Edges
 from overlens.errors import ConfigError
 from overlens.roster import Roster
-from overlens.verdicts import EDITED
 
 NO_GROUP = -1
-
-
-@dataclass(frozen=True, slots=True)
-class Edges:
-    """Judged pairs of images, in any order; a pair that stands more than once counts by its strongest verdict.
-
-    Attributes:
-        left: `(m,)` int32 global rows.
-        right: `(m,)` int32 global rows, other than `left`.
-        verdicts: `(m,)` uint8 rung codes; those above `EDITED` are kept out of groups.
-        strengths: `(m,)` float32, how sure the verdict is within its rung, 0 to 1.
-    """
-
-    left: NDArray[np.int32]
-    right: NDArray[np.int32]
-    verdicts: NDArray[np.uint8]
-    strengths: NDArray[np.float32]
-
-    def __post_init__(self) -> None:
-        wanted = {"left": np.int32, "right": np.int32, "verdicts": np.uint8, "strengths": np.float32}
-        for name, dtype in wanted.items():
-            column = getattr(self, name)
-            if column.dtype != dtype or column.shape != (len(self.left),):
-                raise ValueError(
-                    f"{name} must be {len(self.left)} {np.dtype(dtype)}, got {column.dtype} of {column.shape}"
-                )
-        if (self.left == self.right).any():
-            raise ValueError("an image is no pair with itself, but left equals right")
-        if not ((self.strengths >= 0) & (self.strengths <= 1)).all():
-            raise ValueError("strengths must be numbers from 0 to 1")
-
-    def __len__(self) -> int:
-        return len(self.left)
-
-    def chosen(self, places: NDArray[np.bool_] | NDArray[np.intp]) -> "Edges":
-        """Return the pairs at these places, in their order."""
-        return Edges(self.left[places], self.right[places], self.verdicts[places], self.strengths[places])
-
-    def verified(self) -> "Edges":
-        """Return the verified pairs, strongest first, each once and with `left < right`."""
-        left, right = np.minimum(self.left, self.right), np.maximum(self.left, self.right)
-        order = np.lexsort((right, left, -self.strengths, self.verdicts))
-        order = order[self.verdicts[order] <= EDITED]
-        keys = left[order].astype(np.int64) << 32 | right[order]
-        order = order[np.sort(np.unique(keys, return_index=True)[1])]
-        return Edges(left[order], right[order], self.verdicts[order], self.strengths[order])
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,15 @@ Shapes: m pairs, h rows, w columns.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from overlens.candidates.find import CandidatePairs
-from overlens.groups.find import Edges
+from overlens.columns import require_columns
+from overlens.edges import Edges
 from overlens.verdicts import LOOK_ALIKE, SAME_BYTES, SAME_PIXELS, VERDICTS
 from overlens.verify.pair import PairEvidence
 from overlens.verify.transforms import TransformFacts, describe, describe_transform
@@ -68,9 +69,8 @@ class JudgedPairs:
     shapes: NDArray[np.int32]
 
     def __post_init__(self) -> None:
-        for field in fields(self)[1:]:
-            if len(getattr(self, field.name)) != len(self.candidates):
-                raise ValueError(f"{field.name} must be {len(self.candidates)}, got {len(getattr(self, field.name))}")
+        facts = {name: FINDING[name] for name in FINDING.names or ()}
+        require_columns(self, len(self.candidates), {name: (kind.base, kind.shape) for name, kind in facts.items()})
 
     def __len__(self) -> int:
         return len(self.candidates)
