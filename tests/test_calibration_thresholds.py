@@ -12,10 +12,11 @@ from overlens.calibration.edits import EDITS, edit_image
 from overlens.calibration.judged import Judged
 from overlens.calibration.thresholds import Thresholds, calibrate_thresholds, given_thresholds
 from overlens.cli.compute import compute
-from overlens.config import DatasetSpec, EncoderConfig, HashConfig, RunConfig
+from overlens.config import DatasetSpec, EncoderConfig, HashConfig, PairConfig, RunConfig
 from overlens.decode import decode_rgb
 from overlens.encoders import LoadedEncoder, load_encoder, wrap_encoder
 from overlens.engines import make_engine
+from overlens.errors import ConfigError
 from overlens.evidence import read_rendition
 from overlens.extract import Extractor
 from overlens.features import KnownImages, Stores, compute_features
@@ -136,8 +137,10 @@ def test_thresholds_are_said_in_words():
     own = Thresholds({"cosine": {("a", "a"): 0.81, ("a", "b"): 0.58}, "perceptual": {("a", "a"): 5}})
     assert (own.words("cosine"), own.words("perceptual")) == ("0.58 to 0.81", "5")
     assert own.of("cosine", "b", "a") == 0.58
-    with pytest.raises(ValueError, match="no threshold by perceptual for 'a' and 'b'"):
-        own.of("perceptual", "a", "b")
+    with pytest.raises(ConfigError, match="no dataset 'c' here; known: a, b"):
+        own.of("cosine", "a", "c")
+    with pytest.raises(ConfigError, match="no threshold by 'verified'; there are thresholds by cosine, perceptual"):
+        own.of("verified", "a", "b")
 
 
 def test_only_what_is_automatic_is_calibrated(pictures: Path, tmp_path: Path):
@@ -159,15 +162,19 @@ def test_only_what_is_automatic_is_calibrated(pictures: Path, tmp_path: Path):
     )
 
 
-def test_within_the_reference_the_strictest_threshold_holds(pictures: Path, tmp_path: Path):
+def test_within_the_reference_there_is_no_threshold(pictures: Path, tmp_path: Path):
     encoder = wrap_encoder(FakeEncoder(), batch_size=8)
     known, features = extract(pictures, tmp_path / "store", encoder)
     none = np.zeros(0, np.int32)
     judged = Judged(Roster(("first",), (25,)), none, none, np.zeros(0, np.uint8), np.full(25, NO_GROUP, np.int32))
     config = automatic(datasets=("first", "second"), reference="first")
     found = calibrate_thresholds(config, [features], ([known], encoder), judged, progress=Progress())
-    assert (found.of("cosine", "first", "first"), found.of("perceptual", "first", "first")) == (0.999, 0)
-    assert found.calibrations == ()
+    assert found.values == {"cosine": {}, "perceptual": {}} and found.calibrations == ()
+    stated = given_thresholds(PairConfig(), ["first", "second"], "first")
+    assert stated.words("cosine") == "0.9" and stated.of("cosine", "second", "first") == 0.9
+    assert stated.to_json("perceptual")["within"] == {"first": None, "second": 5}
+    with pytest.raises(ConfigError, match="pairs within 'first' were not looked for, as it is the reference"):
+        stated.of("cosine", "first", "first")
 
 
 @pytest.mark.slow

@@ -80,7 +80,9 @@ def test_two_datasets_that_meet_only_in_a_third_still_overlap() -> None:
     assert found.overlap.pairs_across["a"] == {"b": 0, "c": 1}
     assert found.overlap.regions["a"] == {frozenset("bc"): 1, frozenset(): 1}
     assert found.pictures == {frozenset("abc"): 1, frozenset("a"): 1, frozenset("b"): 1}
-    assert found.jaccard == {("a", "b"): 1 / 3, ("a", "c"): 1 / 2, ("b", "c"): 1 / 2}
+    for couple, share in {("a", "b"): 1 / 3, ("a", "c"): 1 / 2, ("b", "c"): 1 / 2}.items():
+        assert found.jaccard[couple] == found.jaccard[couple[::-1]] == share
+    assert len(found.jaccard) == 6
     assert found.groups_by_weakest == {"same_bytes": 0, "same_pixels": 0, "same_picture": 0, "edited": 1}
     assert found.pairs_by_verdict["a", "b"]["look_alike"] == 1
 
@@ -92,6 +94,20 @@ def test_ten_copies_of_one_picture_count_ten_one_way_and_one_the_other() -> None
     assert found.overlap.within == {"a": 10, "b": 0}
     assert found.overlap.pairs_within["a"] == 0
     assert found.jaccard["a", "b"] == 1
+
+
+def test_copies_within_the_reference_have_no_number() -> None:
+    """Two images of `a` hang together by way of `b`; whether they are copies of one another nobody has looked."""
+    edges = make_edges([(0, 3, SAME_PICTURE), (1, 3, SAME_PICTURE), (3, 4, EDITED)])
+    groups = find_groups(Roster(("a", "b"), (3, 2)), edges, KeepRule("first"))
+    found = measure_groups(groups, edges, "a")
+    assert found.overlap.within == {"a": None, "b": 2}
+    assert found.overlap.pairs_within == {"a": None, "b": 1}
+    assert found.overlap.contained == {"a": {"b": 2}, "b": {"a": 2}}
+    assert set(found.pairs_by_verdict) == {("a", "b"), ("b", "b")}
+    written = json.loads(json.dumps(found.to_json()))
+    assert written["within"] == {"a": None, "b": 2}
+    assert [counts["datasets"] for counts in written["pairs_by_verdict"]] == [["a", "b"], ["b", "b"]]
 
 
 def test_json_holds_every_direction() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from overlens.calibration.thresholds import Thresholds, given_thresholds
 from overlens.config import PairConfig
+from overlens.errors import ConfigError
 from overlens.layout import AnalysisLayout, CrossLayout
 from overlens.matching import match_datasets
 from overlens.progress import Progress
@@ -41,11 +42,8 @@ def written(root: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("method", ["cosine", "perceptual"])
 def test_the_list_of_a_couple_holds_the_pairs_at_its_threshold(method: str, datasets: list[Features], tmp_path: Path):
-    nothing_stated = PairConfig((method,), min_similarity=None, max_distance_bits=None)
-    found = match_datasets(
-        method, datasets, nothing_stated, tmp_path / "own", Progress(), thresholds=Thresholds({method: OWN[method]})
-    )
-    loosest = PairConfig((method,), min_similarity=-1.0, max_distance_bits=60)
+    found = match_datasets(method, datasets, Thresholds({method: OWN[method]}), tmp_path / "own", Progress())
+    loosest = given_thresholds(PairConfig((method,), min_similarity=-1.0, max_distance_bits=60), list(SIZES))
     match_datasets(method, datasets, loosest, tmp_path / "all", Progress())
     for pair_set in found.pair_sets:
         first, second = pair_set.first, pair_set.second
@@ -59,15 +57,22 @@ def test_the_list_of_a_couple_holds_the_pairs_at_its_threshold(method: str, data
 
 
 @pytest.mark.parametrize("method", ["cosine", "perceptual"])
-def test_stated_numbers_give_the_same_files_either_way(method: str, datasets: list[Features], tmp_path: Path):
-    config = PairConfig(min_similarity=0.75, max_distance_bits=21)
-    match_datasets(method, datasets, config, tmp_path / "config", Progress())
-    stated = given_thresholds(config, list(SIZES))
-    match_datasets(method, datasets, PairConfig(), tmp_path / "thresholds", Progress(), thresholds=stated)
-    assert written(tmp_path / "config") == written(tmp_path / "thresholds")
-    assert len(written(tmp_path / "config")) == 6
+def test_within_the_reference_nothing_is_looked_for_and_nothing_is_said(
+    method: str, datasets: list[Features], tmp_path: Path
+):
+    config = PairConfig(min_similarity=0.75, max_distance_bits=26)
+    plain = match_datasets(method, datasets, given_thresholds(config, list(SIZES)), tmp_path / "plain", Progress())
+    given = match_datasets(method, datasets, given_thresholds(config, list(SIZES), "b"), tmp_path / "given", Progress())
+    assert plain.overlap.pairs_within["b"] > 0
+    assert given.overlap.within == {**plain.overlap.within, "b": None}
+    assert given.overlap.pairs_within == {**plain.overlap.pairs_within, "b": None}
+    assert given.overlap.contained == plain.overlap.contained
+    missing = str(AnalysisLayout(tmp_path / "plain", "b").duplicates(method).relative_to(tmp_path / "plain"))
+    assert written(tmp_path / "plain").keys() - written(tmp_path / "given").keys() == {missing}
+    assert [(one.first, one.second) for one in given.pair_sets] == [c for c in COUPLES if c != ("b", "b")]
 
 
 def test_a_threshold_left_to_calibration_must_be_handed_in(datasets: list[Features], tmp_path: Path):
-    with pytest.raises(ValueError, match="no threshold by cosine"):
-        match_datasets("cosine", datasets, PairConfig(min_similarity=None), tmp_path, Progress())
+    thresholds = given_thresholds(PairConfig(min_similarity=None), list(SIZES))
+    with pytest.raises(ConfigError, match="no threshold by 'cosine'; there are thresholds by perceptual"):
+        match_datasets("cosine", datasets, thresholds, tmp_path, Progress())

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from overlens.errors import MissingExtraError
+from overlens.errors import ConfigError, MissingExtraError
 from overlens.overlap import Overlap, measure_overlap
 
 NAMES = ("art", "books", "cards", "drawings")
@@ -81,6 +81,41 @@ def test_each_direction_is_its_own_number(three):
     assert three.share("art", "art") == 0.2
 
 
+def test_what_was_not_looked_for_is_no_zero(three):
+    table = np.zeros((4, 2), bool)
+    found = measure_overlap(
+        "cosine",
+        within={"a": table[:, 0], "b": table[:2, 1]},
+        across={("a", "b"): ~table[:, 0], ("b", "a"): ~table[:2, 0]},
+        pairs_within={"a": None, "b": 0},
+        pairs_across={("a", "b"): 8},
+    )
+    assert (found.within, found.pairs_within) == ({"a": None, "b": 0}, {"a": None, "b": 0})
+    assert (found.share("a", "a"), found.share("b", "b"), found.share("a", "b")) == (None, 0.0, 1.0)
+    written = json.loads(json.dumps(found.to_json()))
+    assert written["within"] == written["n_pairs"]["within"] == {"a": None, "b": 0}
+    frame = found.to_pandas().set_index(["dataset", "other"])
+    assert frame.loc[("a", "a"), ["n_matched", "share", "n_pairs"]].isna().all()
+    assert frame.loc[("b", "b"), "n_matched"] == 0 and frame.loc[("b", "b"), "share"] == 0
+    assert [str(frame[name].dtype) for name in ("n_matched", "share", "n_pairs")] == ["Int64", "Float64", "Int64"]
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        pytest.param(lambda overlap: overlap.share("art", "musik"), "no dataset 'musik' here", id="second"),
+        pytest.param(lambda overlap: overlap.count("musik", "art"), "known: art, books, cards", id="first"),
+        pytest.param(lambda overlap: overlap.share("art", 3), "no dataset 3 here", id="type"),
+        pytest.param(lambda overlap: overlap.region("art", ["books", "x"]), "no dataset 'x' here", id="region"),
+        pytest.param(lambda overlap: overlap.region("art", "books"), r"give the names in a list", id="text"),
+        pytest.param(lambda overlap: overlap.region("art", ["art"]), "names 'art' itself", id="itself"),
+    ],
+)
+def test_an_unknown_dataset_is_told_with_the_known_ones(three, ask, message):
+    with pytest.raises(ConfigError, match=message):
+        ask(three)
+
+
 def test_triple_overlap_is_counted(three):
     assert three.region("art", ["books", "cards"]) == 1
     assert three.region("art", ["books"]) == 8
@@ -148,6 +183,8 @@ def test_consistent_numbers_are_accepted():
         pytest.param({"pairs_across": {"a": {"b": 2}, "b": {"a": 3}}}, "do not fit", id="pairs differ by side"),
         pytest.param({"pairs_across": {"a": {"b": 1}, "b": {"a": 1}}}, "do not fit", id="fewer pairs than images"),
         pytest.param({"pairs_within": {"a": 0, "b": 0}}, "do not fit", id="matches within but no pairs"),
+        pytest.param({"within": {"a": None, "b": 2}}, "one was not looked for", id="pairs within but no images"),
+        pytest.param({"pairs_within": {"a": None, "b": 1}}, "one was not looked for", id="images within but no pairs"),
     ],
 )
 def test_numbers_that_cannot_be_are_refused(wrong, message):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import overlens
 from overlens.config import DatasetSpec, IdentifierConfig
 from overlens.decode import image_extensions
 from overlens.errors import ConfigError, DatasetError
@@ -18,6 +19,7 @@ from overlens.recall.identifiers import (
     count_neighbours,
     read_identifiers,
     share_identifiers,
+    tell_identified,
 )
 from overlens.run_options import config_from_options
 from overlens.sources import list_images
@@ -36,27 +38,52 @@ def share(left, right, config=PLAIN):
 @pytest.mark.parametrize(
     ("config", "key", "value"),
     [
-        (PLAIN, "Q15974339", "q15974339"),
-        (PLAIN, "dogs/Q15974339.JPG", "q15974339"),
+        (PLAIN, "Q15974339", "Q15974339"),
+        (PLAIN, "dogs/Q15974339.JPG", "Q15974339"),
         (PLAIN, "1939_1.291.x", "1939_1.291.x"),
-        (PLAIN, " cafe\u0301 .jpg", "caf\u00e9"),
-        (IdentifierConfig(pattern="Q[0-9]+"), "v2/ArtDL_Q15974339_full.jpg", "q15974339"),
+        (PLAIN, " Cafe\u0301 .jpg", "Cafe\u0301"),
+        (IdentifierConfig(pattern="Q[0-9]+"), "v2/ArtDL_Q15974339_full.jpg", "Q15974339"),
         (IdentifierConfig(pattern="([a-z]+)/[0-9]+$"), "animals/dog/007.png", "dog"),
         (IdentifierConfig(pattern="(?:x)?y([0-9])?"), "xy", None),
         (IdentifierConfig(pattern="Q[0-9]+"), "1939_1_291.jpg", None),
     ],
 )
-def test_a_name_gives_its_identifier(config, key, value):
-    assert read([key], config=config).values == (value,)
+def test_a_name_gives_its_identifier_as_it_is_written(config, key, value):
+    found = read([key], config=config)
+    assert (found.values, found.n_identified) == ((value,), int(value is not None))
+
+
+def test_ways_of_writing_an_identifier_are_compared_alike_and_told_as_the_first_writes_it():
+    config = IdentifierConfig("item")
+    left = read(["1.jpg", "2.jpg", "3.jpg"], "a", column=("Cafe\u0301 12", "CAF\u00c9 12", "x"), config=config)
+    right = read(["4.jpg"], "b", column=(" caf\u00e9 12 ",), config=config)
+    assert left.compared() == ["caf\u00e9 12", "caf\u00e9 12", "x"]
+    shared = share_identifiers(left, right)
+    assert (shared.values, shared.left.tolist()) == (("Cafe\u0301 12",), [0, 0, NO_IDENTIFIER])
+    assert share_identifiers(right, left).values == ("caf\u00e9 12",)
+
+
+def test_what_a_stated_pattern_identifies_is_told_where_it_is_not_everything():
+    config = IdentifierConfig(pattern="Q[0-9]+")
+    some, none, all_ = (read(keys, n, config=config) for n, keys in (("a", ["Q1", "x"]), ("b", ["y"]), ("c", ["Q1"])))
+    assert tell_identified([some, none], is_shared=False) == [
+        "a: 1 of 2 images have an identifier (names by pattern Q[0-9]+)",
+        "b: 0 of 1 images have an identifier (names by pattern Q[0-9]+)",
+        "no two datasets share an identifier, so there is no recall to measure",
+    ]
+    told = tell_identified([some, all_], is_shared=True)
+    assert told == ["a: 1 of 2 images have an identifier (names by pattern Q[0-9]+)"]
+    assert tell_identified([all_, all_], is_shared=True) == []
+    assert tell_identified([read(["x"]), read(["y"])], is_shared=False) == []
 
 
 def test_a_column_comes_before_names_and_a_pattern_looks_into_it():
     column = ("https://www.wikidata.org/entity/Q45585", None, " ", "none")
     plain = read(["a.jpg"] * 4, column=column, config=IdentifierConfig("item"))
-    assert plain.values == ("https://www.wikidata.org/entity/q45585", None, None, "none")
+    assert plain.values == ("https://www.wikidata.org/entity/Q45585", None, None, "none")
     assert plain.source == "column item"
     found = read(["Q1.jpg"] * 4, column=column, config=IdentifierConfig("item", "Q[0-9]+"))
-    assert found.values == ("q45585", None, None, None)
+    assert found.values == ("Q45585", None, None, None)
     assert found.source == "column item by pattern Q[0-9]+"
 
 
@@ -80,7 +107,7 @@ def test_which_names_hold_enough(name, can):
 
 def test_sparse_numbers_are_shared_in_order_of_the_first():
     shared = share(["x/Q15974339.jpg", "Q17335796.jpg", "b.jpg", "Q18225338.jpg"], ["Q18225338.png", "Q15974339.png"])
-    assert shared.values == ("q15974339", "q18225338")
+    assert shared.values == ("Q15974339", "Q18225338")
     assert shared.left.tolist() == [0, NO_IDENTIFIER, NO_IDENTIFIER, 1]
     assert shared.right.tolist() == [1, 0]
     assert (shared.source, shared.n_refused) == ("names", 0)
@@ -100,7 +127,7 @@ def test_a_counter_is_seen_beside_catalogue_numbers_and_inside_names():
     numbers = np.random.default_rng(4).choice(10**8, 30, replace=False) + 10**8
     catalogue = [f"M{number}" for number in numbers]
     shared = share([*counted, *frames, *catalogue], [*catalogue[::-1], *frames, *counted])
-    assert set(shared.values) == {name.casefold() for name in catalogue}
+    assert set(shared.values) == set(catalogue)
     assert shared.n_refused == 70
 
 
@@ -130,7 +157,7 @@ def test_a_column_on_one_side_meets_names_on_the_other():
     config = IdentifierConfig("item")
     left = read(["1.jpg", "2.jpg"], "a", column=("Q12", "q12"), config=config)
     shared = share_identifiers(left, read(["Q12.jpg"], "b", config=config))
-    assert (shared.values, shared.source) == (("q12",), "column item and names")
+    assert (shared.values, shared.source) == (("Q12",), "column item and names")
     assert shared.left.tolist() == [0, 0]
 
 
@@ -152,7 +179,8 @@ def test_the_order_of_images_changes_no_count(names, random):
     config = IdentifierConfig(pattern=".+")
     for chosen in (PLAIN, config):
         one, other = share(names, names[::2], chosen), share(shuffled, names[::2], chosen)
-        assert set(one.values) == set(other.values) and one.n_refused == other.n_refused
+        assert {value.casefold() for value in one.values} == {value.casefold() for value in other.values}
+        assert one.n_refused == other.n_refused
         assert np.bincount(one.left + 1).sum() == len(names)
 
 
@@ -250,8 +278,25 @@ def test_a_parquet_column_may_hold_numbers(folder):
 
 def test_a_dataset_without_the_column_is_identified_by_names_and_says_so(folder):
     (folder / "list.csv").write_text("path\na.jpg\n")
-    for path in (folder, folder / "list.csv"):
+    (folder / "list.tsv").write_text("path\tlabel\tQID \na.jpg\tx\tQ1\n")
+    for path, among in (
+        (folder, ""),
+        (folder / "list.csv", " among path"),
+        (folder / "list.tsv", " among path, label, QID"),
+    ):
         listing = listed(path, "item")
         assert listing.identifiers is None
-        assert "there is no column 'item', so images are identified by their names" in listing.notices
+        assert f"there is no column 'item'{among}, so images are identified by their names" in listing.notices
         assert not any("column 'item'" in notice for notice in listed(path, None).notices)
+
+
+def test_a_column_that_no_dataset_has_is_refused_with_those_there_are(folder):
+    import pyarrow
+    import pyarrow.parquet
+
+    (folder / "list.csv").write_text("path;label;QID\na.jpg;x;Q1\n")
+    pyarrow.parquet.write_table(pyarrow.table({"path": ["b.jpg"], "item": ["Q1"]}), folder / "list.parquet")
+    given = {"one": folder / "list.csv", "two": folder / "list.parquet", "three": folder}
+    with pytest.raises(ConfigError, match="one has path, label, QID; two has path, item; name one of them"):
+        overlens.analyze(given, identifier_column="Q", output=folder / "out")
+    assert not (folder / "out").exists()

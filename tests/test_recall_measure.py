@@ -128,6 +128,18 @@ def test_images_of_a_third_dataset_join_groups_and_are_no_pairs():
     ]
 
 
+def test_datasets_that_share_no_stated_identifier_are_told():
+    features = [plain_features(name, 1) for name in "abc"]
+    identifiers = [stated(name, [value]) for name, value in zip("abc", "xxy", strict=True)]
+    recalls = measure_recalls(identifiers, features, always(PairConfig()))
+    assert [(one.dataset_a, one.dataset_b, one.n_shared) for one in recalls] == [
+        ("a", "b", 1),
+        ("a", "c", 0),
+        ("b", "c", 0),
+    ]
+    assert recalls[1].to_json()["n_shared_identifiers"] == 0 and recalls[1].missed == ()
+
+
 def test_datasets_that_share_nothing_are_left_out_and_refused_names_are_told():
     features = [plain_features(name, 2) for name in "abc"]
     names = [["img_1", "img_2"], ["img_2", "k"], ["u", "v"]]
@@ -256,15 +268,15 @@ def test_every_two_datasets_have_thresholds_of_their_own():
 
 
 def test_missed_identifiers_are_listed_as_csv():
-    values = ["x", 'y,"', "z"]
-    shared = share_identifiers(stated("a", values), stated("b", values))
+    values = ["Xx", 'y,"', "Z"]
+    shared = share_identifiers(stated("a", values), stated("b", [value.lower() for value in values]))
     rows = np.eye(3, dtype=np.float32)
     a, b = plain_features("a", 3, embeddings=rows), plain_features("b", 3, embeddings=rows[[0, 2, 1]])
     recall = measure_recall(shared, (a, b), PairConfig(), verify([3, 3], [(0, 3, SAME_SCENE), (1, 4, SAME_BYTES)]))
     table = list(csv.DictReader(io.StringIO(missed_csv([recall], {"a": a.keys, "b": b.keys}))))
     assert [tuple(line.values()) for line in table] == [
-        ("a", "a0", "b", "b0", "x", "1", "1", "same_scene", "1.0", ""),
-        ("a", "a2", "b", "b2", "z", "1", "1", "no_candidate", "0.0", ""),
+        ("a", "a0", "b", "b0", "Xx", "1", "1", "same_scene", "1.0", ""),
+        ("a", "a2", "b", "b2", "Z", "1", "1", "no_candidate", "0.0", ""),
     ]
     assert list(table[0]) == [
         *("dataset_a", "image_a", "dataset_b", "image_b", "identifier"),

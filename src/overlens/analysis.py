@@ -12,15 +12,18 @@ from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 from weakref import finalize
 
-from overlens.calibration.thresholds import Thresholds
+from overlens.calibration.thresholds import Thresholds, not_looked_for
+from overlens.checks import require_dataset
 from overlens.config import RunConfig
 from overlens.copies import Copies
-from overlens.errors import ConfigError
+from overlens.errors import ConfigError, StoreError
 from overlens.fewshot import Split
 from overlens.frames import make_frame
 from overlens.matching import Matches, PairSet
 from overlens.overlap import VERIFIED_METHOD, Overlap
+from overlens.pair_tables import GroupTable, JudgedTable, group_table, judged_table
 from overlens.projections.methods import ProjectionTable
+from overlens.recall.identifiers import Identifiers
 from overlens.recall.measure import IdentifierRecall
 from overlens.records import Failure, Features, ModelInfo
 from overlens.transfer import Transfer
@@ -96,6 +99,7 @@ class Analysis:
         matches: Pairs and overlap by method.
         thresholds: The threshold of each method for every two datasets and within each.
         copies: Judged pairs and groups of copies; None where nothing was verified.
+        identifiers: The identifiers of each dataset, row by row, and where they come from.
         recalls: How many of the identifiers that two datasets share were found.
         splits: Few-shot splits, if asked for.
         transfers: Generalization for each ordered pair of datasets, if asked for.
@@ -111,6 +115,7 @@ class Analysis:
     matches: Mapping[str, Matches]
     thresholds: Thresholds
     copies: Copies | None = None
+    identifiers: tuple[Identifiers, ...] = ()
     recalls: tuple[IdentifierRecall, ...] = ()
     splits: tuple[Split, ...] = ()
     transfers: tuple[Transfer, ...] = ()
@@ -143,19 +148,69 @@ class Analysis:
         return found if self.copies is None else {**found, VERIFIED_METHOD: self.copies.overlap.overlap}
 
     def pairs(self, method: str, first: str, second: str | None = None) -> PairTable:
-        """Read the pairs between two datasets, or within the first; all of them, so mind their number."""
+        """Read the pairs by "cosine" or "perceptual" between two datasets, or within the first.
+
+        All of them are read, so mind their number. Judged pairs have a verdict and evidence instead of one score:
+        `judged_pairs`.
+
+        Raises:
+            ConfigError: The run has no such method or dataset, or it is the reference twice.
+            StoreError: The list is no longer where the run has written it.
+        """
+        if method == VERIFIED_METHOD and self.copies is not None:
+            raise ConfigError(
+                "verified pairs have a verdict and evidence instead of one score; take result.judged_pairs(first, "
+                "second), or read pairs.parquet"
+            )
         if method not in self.matches:
             raise ConfigError(f"there are no lists of pairs by {method!r}; there are {', '.join(self.matches)}")
-        second = second or first
+        couple = self._require_compared(first, first if second is None else second)
         for pair_set in self.matches[method].pair_sets:
-            if (pair_set.first, pair_set.second) == (first, second):
+            if (pair_set.first, pair_set.second) == couple:
                 return _read_pairs(pair_set)
-            if (pair_set.second, pair_set.first) == (first, second):
-                return _read_pairs(pair_set).turned()
-        unknown = [name for name in dict.fromkeys((first, second)) if name not in self.datasets]
-        raise ConfigError(
-            f"no dataset {' and no '.join(map(repr, unknown))} here; there are {', '.join(self.datasets)}"
+        return next(
+            _read_pairs(one).turned() for one in self.matches[method].pair_sets if (one.second, one.first) == couple
         )
+
+    def judged_pairs(self, first: str | None = None, second: str | None = None) -> JudgedTable:
+        """Return the judged pairs that were not refuted, with verdict and evidence, as `pairs.parquet` holds them.
+
+        Args:
+            first: A dataset; without it the pairs of all datasets.
+            second: Another one; without it the pairs within the first.
+
+        Raises:
+            ConfigError: Nothing was verified, there is no dataset of such a name, or it is the reference twice.
+        """
+        copies, features = self._require_copies(), list(self.datasets.values())
+        if first is None and second is not None:
+            raise ConfigError(f"of judged pairs only the second dataset is given, {second!r}; give the first one, too")
+        if first is None:
+            return judged_table(copies, features)
+        return judged_table(copies, features, self._require_compared(first, first if second is None else second))
+
+    def groups(self) -> GroupTable:
+        """Return the images of all groups of copies, as `groups.parquet` holds them.
+
+        Raises:
+            ConfigError: Nothing was verified.
+        """
+        return group_table(self._require_copies().groups, list(self.datasets.values()))
+
+    def _require_copies(self) -> Copies:
+        if self.copies is None:
+            raise ConfigError(
+                "nothing was verified in this run, so there are no judged pairs and no groups; run it on images, and "
+                "without no_verify"
+            )
+        return self.copies
+
+    def _require_compared(self, first: str, second: str) -> tuple[str, str]:
+        for name in (first, second):
+            require_dataset(name, self.datasets)
+        if not self.thresholds.compares(first, second):
+            raise ConfigError(not_looked_for(first))
+        return first, second
 
     def failures(self) -> FailureTable:
         """Return the images of all datasets that could not be used."""
@@ -169,6 +224,9 @@ class Analysis:
             "reference": self.config.reference,
             "model": None if self.model is None else asdict(self.model),
             "methods": {method: self._method_numbers(method) for method in self.overlaps()},
+            "identifiers": {
+                one.dataset: {"source": one.source, "n_identified": one.n_identified} for one in self.identifiers
+            },
             "recall": [recall.to_json() for recall in self.recalls],
         }
 
@@ -198,5 +256,10 @@ def _dataset_numbers(features: Features) -> dict[str, Any]:
 
 
 def _read_pairs(pair_set: PairSet) -> PairTable:
-    rows = json.loads(pair_set.path.read_text(encoding="utf-8"))
+    try:
+        rows = json.loads(pair_set.path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StoreError(
+            f"{pair_set.path} cannot be read ({error.strerror}); run the analysis again with output=FOLDER, and keep it"
+        ) from error
     return PairTable(pair_set.first, pair_set.second, tuple((one, two, score) for one, two, score in rows))

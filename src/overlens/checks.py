@@ -1,5 +1,6 @@
 """Checks of single values: each refuses with what was wrong, the value seen, what is allowed and what to do."""
 
+from collections.abc import Iterable
 from numbers import Integral, Real
 
 from overlens.errors import ConfigError
@@ -9,6 +10,13 @@ def require_choice(option: str, value: str, allowed: tuple[str, ...]) -> None:
     """Raise ConfigError unless a value is one of the allowed ones."""
     if value not in allowed:
         raise ConfigError(f"{option} {value!r} is not known; allowed: {', '.join(allowed)}")
+
+
+def require_dataset(name: object, known: Iterable[str]) -> None:
+    """Raise ConfigError unless a name is that of one of the datasets at hand."""
+    names = tuple(known)
+    if name not in names:
+        raise ConfigError(f"there is no dataset {name!r} here; known: {', '.join(names)}")
 
 
 def require_number(option: str, value: object, *, or_else: str = "") -> None:

@@ -1,12 +1,15 @@
 """Pairs by one method: within each dataset and between every two, saved in order, and the overlap they make.
 
+Pairs within a dataset that is taken as given are not looked for: there is no list of them, because an empty one would
+say that there are none.
+
 Pairs stream from the search through a spool on disk into the documented JSON lists, so memory does not grow with their
 number. What stays is which images have a match, and the few most alike pairs for the galleries.
 """
 
 import logging
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
@@ -16,11 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overlens.atomic import replaced_text
-from overlens.calibration.thresholds import Thresholds, given_thresholds
-from overlens.config import PairConfig
+from overlens.calibration.thresholds import Thresholds
 from overlens.layout import AnalysisLayout, CrossLayout
 from overlens.overlap import Overlap, measure_overlap
-from overlens.progress import Progress, Stage
+from overlens.progress import Progress
 from overlens.records import Features, PairBlock
 from overlens.search.cosine import find_cosine_pairs
 from overlens.search.hamming import find_hamming_pairs
@@ -70,58 +72,53 @@ class Matches:
 
 
 def match_datasets(
-    method: str,
-    datasets: Sequence[Features],
-    config: PairConfig,
-    root: Path,
-    progress: Progress,
-    *,
-    thresholds: Thresholds | None = None,
+    method: str, datasets: Sequence[Features], thresholds: Thresholds, root: Path, progress: Progress
 ) -> Matches:
     """Find the pairs of every dataset and of every two, and write them below `root` in the documented files.
 
     Args:
         method: "cosine" or "perceptual".
         datasets: The datasets, in the order of the run.
-        config: States the threshold for all couples, unless `thresholds` does.
+        thresholds: The threshold of every couple, and which couples are compared.
         root: Below it the files are written.
         progress: Shows how far it has come.
-        thresholds: The threshold of every couple; needed where `config` leaves it to calibration.
+
+    Raises:
+        ConfigError: A couple has no threshold by this method.
     """
-    if thresholds is None:
-        thresholds = given_thresholds(config, [features.dataset for features in datasets])
     couples = list(combinations_with_replacement(datasets, 2))
-    total = sum(
-        count_comparisons(left.n_kept, None if left is right else right.n_kept)
-        for left, right in couples
-        if thresholds.compares(left.dataset, right.dataset)
-    )
+    compared = [(left, right) for left, right in couples if thresholds.compares(left.dataset, right.dataset)]
+    total = sum(count_comparisons(left.n_kept, None if left is right else right.n_kept) for left, right in compared)
     ranks = {features.dataset: _rank_names(features.keys) for features in datasets}
-    flags: dict[tuple[str, str], MatchFlags] = {}
+    flags = {
+        (left.dataset, right.dataset): MatchFlags(left.n_kept, None if left is right else right.n_kept)
+        for left, right in couples
+    }
     pair_sets = []
     with progress.stage(f"Pairs by {method}", total, "comparisons") as stage, _spool_folder(root) as folder:
-        for left, right in couples:
-            names = left.dataset, right.dataset
-            flags[names] = MatchFlags(left.n_kept, None if left is right else right.n_kept)
-            threshold = thresholds.of(method, *names)
-            searched = _search(method, left, right, threshold, stage) if thresholds.compares(*names) else iter(())
-            blocks = flags[names].watch(searched)
+        for left, right in compared:
+            couple = left.dataset, right.dataset
+            threshold = thresholds.of(method, *couple)
+            blocks = flags[couple].watch(_search(method, (left, right), threshold, stage.advance))
             order = MOST_ALIKE[method]
-            with PairSpool(folder, ranks[names[0]], ranks[names[1]], most_alike_first=order) as spool:
+            with PairSpool(folder, ranks[couple[0]], ranks[couple[1]], most_alike_first=order) as spool:
                 for block in blocks:
                     spool.add(block)
                 path = _save(method, left, right, spool, root)
-                pair_sets.append(PairSet(method, *names, spool.n_pairs, spool.top(EXAMPLES), path, threshold))
-    return Matches(method, tuple(pair_sets), _overlap(method, flags))
+                pair_sets.append(PairSet(method, *couple, spool.n_pairs, spool.top(EXAMPLES), path, threshold))
+    return Matches(method, tuple(pair_sets), _overlap(method, flags, thresholds.reference))
 
 
-def _search(method: str, left: Features, right: Features, threshold: float, stage: Stage) -> Iterator[PairBlock]:
+def _search(
+    method: str, couple: tuple[Features, Features], threshold: float, advance: Callable[[int], None]
+) -> Iterator[PairBlock]:
+    left, right = couple
     within = left is right
     if method == "cosine":
         rows, others = left.require_embeddings(), None if within else right.require_embeddings()
-        return find_cosine_pairs(rows, others, min_similarity=threshold, progress=stage.advance)
+        return find_cosine_pairs(rows, others, min_similarity=threshold, progress=advance)
     hashes, other_hashes = left.require_hashes(), None if within else right.require_hashes()
-    return find_hamming_pairs(hashes, other_hashes, max_distance_bits=int(threshold), progress=stage.advance)
+    return find_hamming_pairs(hashes, other_hashes, max_distance_bits=int(threshold), progress=advance)
 
 
 def _save(method: str, left: Features, right: Features, spool: PairSpool, root: Path) -> Path:
@@ -135,14 +132,15 @@ def _save(method: str, left: Features, right: Features, spool: PairSpool, root: 
     return path
 
 
-def _overlap(method: str, flags: Mapping[tuple[str, str], MatchFlags]) -> Overlap:
+def _overlap(method: str, flags: Mapping[tuple[str, str], MatchFlags], reference: str | None) -> Overlap:
+    own = {first: seen for (first, second), seen in flags.items() if first == second}
     across = {names: seen for names, seen in flags.items() if names[0] != names[1]}
     return measure_overlap(
         method,
-        within={first: seen.left for (first, second), seen in flags.items() if first == second},
+        within={name: seen.left for name, seen in own.items()},
         across={names: seen.left for names, seen in across.items()}
         | {(second, first): seen.right for (first, second), seen in across.items()},
-        pairs_within={first: seen.n_pairs for (first, second), seen in flags.items() if first == second},
+        pairs_within={name: None if name == reference else seen.n_pairs for name, seen in own.items()},
         pairs_across={names: seen.n_pairs for names, seen in across.items()},
     )
 

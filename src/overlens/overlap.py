@@ -8,6 +8,9 @@ A match is as its method defines it. By cosine similarity or Hamming distance it
 is not transitive, and nothing here makes it so. By the method "verified" two images match if they are in one group, so
 that there may be fewer pairs than images that match.
 
+Within a dataset that is taken as given (`--reference`) nobody looks for matches. What was not looked for is None and
+never 0, which would say that there are none.
+
 Shapes: n kept images of one dataset.
 """
 
@@ -19,6 +22,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from overlens.checks import require_dataset
+from overlens.errors import ConfigError
 from overlens.frames import make_frame
 
 if TYPE_CHECKING:
@@ -38,19 +43,19 @@ class Overlap:
         method: "cosine", "perceptual" or "verified".
         sizes: Dataset -> number of its kept images.
         contained: A -> B -> number of images of A that have a match in B, for A other than B.
-        within: A -> number of images of A that have a match in A other than themselves.
+        within: A -> number of images of A that have a match in A other than themselves; None where none was looked for.
         regions: A -> set of other datasets -> number of images of A that have a match in exactly these; regions that
             hold no image are absent, the numbers of one dataset sum to its size.
-        pairs_within: A -> number of pairs of images within A.
+        pairs_within: A -> number of pairs of images within A; None where `within` is.
         pairs_across: A -> B -> number of pairs between A and B, the same number from both sides.
     """
 
     method: str
     sizes: Mapping[str, int]
     contained: Mapping[str, Mapping[str, int]]
-    within: Mapping[str, int]
+    within: Mapping[str, int | None]
     regions: Mapping[str, Mapping[frozenset[str], int]]
-    pairs_within: Mapping[str, int]
+    pairs_within: Mapping[str, int | None]
     pairs_across: Mapping[str, Mapping[str, int]]
 
     def __post_init__(self) -> None:
@@ -64,17 +69,47 @@ class Overlap:
         """Names of the datasets, in the order given."""
         return tuple(self.sizes)
 
-    def share(self, dataset: str, other: str) -> float:
-        """Return the share of the images of `dataset` that have a match in `other`, 0 to 1; 0 for an empty dataset.
+    def count(self, dataset: str, other: str) -> int | None:
+        """Return how many images of `dataset` have a match in `other`, or within it for the same name twice.
 
-        With the same name twice, the share of its images that have a match within it.
+        Returns:
+            A number of images; None where no match was looked for.
+
+        Raises:
+            ConfigError: There is no dataset of such a name; the message names those there are.
         """
-        count = self.within[dataset] if dataset == other else self.contained[dataset][other]
-        return count / self.sizes[dataset] if self.sizes[dataset] else 0.0
+        for name in (dataset, other):
+            require_dataset(name, self.datasets)
+        return self.within[dataset] if dataset == other else self.contained[dataset][other]
+
+    def share(self, dataset: str, other: str) -> float | None:
+        """Return the share of the images of `dataset` that have a match in `other`, or within it for one name twice.
+
+        Returns:
+            0 to 1, and 0 for an empty dataset; None where no match was looked for.
+
+        Raises:
+            ConfigError: There is no dataset of such a name; the message names those there are.
+        """
+        n_matched = self.count(dataset, other)
+        if n_matched is None:
+            return None
+        return n_matched / self.sizes[dataset] if self.sizes[dataset] else 0.0
 
     def region(self, dataset: str, others: Iterable[str]) -> int:
-        """Return how many images of `dataset` have a match in each of `others` and in no other dataset."""
-        return self.regions[dataset].get(frozenset(others), 0)
+        """Return how many images of `dataset` have a match in each of `others` and in no other dataset.
+
+        Raises:
+            ConfigError: There is no dataset of such a name, or `others` is one name instead of several or none.
+        """
+        if isinstance(others, str):
+            raise ConfigError(f"others is the text {others!r}; give the names in a list, such as [{others!r}]")
+        named = frozenset(others)
+        for name in (dataset, *named):
+            require_dataset(name, self.datasets)
+        if dataset in named:
+            raise ConfigError(f"others names {dataset!r} itself; a region is made by matches in other datasets")
+        return self.regions[dataset].get(named, 0)
 
     def to_json(self) -> dict[str, object]:
         """Return plain dictionaries and lists for `json.dump`, datasets in alphabetical order.
@@ -100,17 +135,18 @@ class Overlap:
     def to_pandas(self) -> "pandas.DataFrame":
         """Return one row a direction: dataset, other, n_images, n_matched, share, n_pairs; within has other = dataset.
 
+        What was not looked for is missing (`pandas.NA`); the types of the last three columns can hold that.
+
         Raises:
             MissingExtraError: pandas is not installed.
         """
         rows = [self._describe(dataset, other) for dataset in self.sizes for other in self.sizes]
-        return make_frame(rows, ["dataset", "other", "n_images", "n_matched", "share", "n_pairs"])
+        nullable = {"n_matched": "Int64", "share": "Float64", "n_pairs": "Int64"}
+        return make_frame(rows, ["dataset", "other", "n_images", *nullable], nullable)
 
-    def _describe(self, dataset: str, other: str) -> tuple[str, str, int, int, float, int]:
-        inside = dataset == other
-        n_matched = self.within[dataset] if inside else self.contained[dataset][other]
-        n_pairs = self.pairs_within[dataset] if inside else self.pairs_across[dataset][other]
-        return dataset, other, self.sizes[dataset], n_matched, self.share(dataset, other), n_pairs
+    def _describe(self, dataset: str, other: str) -> tuple[object, ...]:
+        n_pairs = self.pairs_within[dataset] if dataset == other else self.pairs_across[dataset][other]
+        return dataset, other, self.sizes[dataset], self.count(dataset, other), self.share(dataset, other), n_pairs
 
     def _check_counts(self, dataset: str, size: int) -> None:
         others = set(self.sizes) - {dataset}
@@ -120,7 +156,7 @@ class Overlap:
                     f"{name}[{dataset!r}] must name {sorted(others)}, got {sorted(table.get(dataset, {}))}"
                 )
         for count in (self.within.get(dataset, -1), *self.contained[dataset].values()):
-            if not 0 <= count <= size:
+            if count is not None and not 0 <= count <= size:
                 raise ValueError(f"{dataset!r} has {size} images, of which {count} cannot have a match")
 
     def _check_regions(self, dataset: str, size: int) -> None:
@@ -135,9 +171,12 @@ class Overlap:
     def _check_pairs(self, dataset: str) -> None:
         # In a group, images match through others too, so nothing follows for the number of pairs.
         is_direct = self.method != VERIFIED_METHOD
-        n_within = self.pairs_within.get(dataset, -1)
-        if n_within < 0 or (is_direct and 2 * n_within < self.within[dataset]):
-            raise ValueError(f"pairs within {dataset!r} do not fit its {self.within[dataset]} images that match")
+        n_matched, n_within = self.within[dataset], self.pairs_within.get(dataset, -1)
+        if n_matched is None or n_within is None:
+            if n_matched is not n_within:
+                raise ValueError(f"{n_within} pairs within {dataset!r}, but {n_matched} images: one was not looked for")
+        elif n_within < 0 or (is_direct and 2 * n_within < n_matched):
+            raise ValueError(f"pairs within {dataset!r} do not fit its {n_matched} images that match")
         for other, n_pairs in self.pairs_across[dataset].items():
             is_short = n_pairs < 0 or (is_direct and n_pairs < self.contained[dataset][other])
             if n_pairs != self.pairs_across.get(other, {}).get(dataset) or is_short:
@@ -149,7 +188,7 @@ def measure_overlap(
     *,
     within: Mapping[str, Flags],
     across: Mapping[tuple[str, str], Flags],
-    pairs_within: Mapping[str, int],
+    pairs_within: Mapping[str, int | None],
     pairs_across: Mapping[tuple[str, str], int],
 ) -> Overlap:
     """Return the overlap of the datasets that `within` names, in its order.
@@ -159,7 +198,8 @@ def measure_overlap(
         within: A -> `(n,)` bool, whether each kept image of A has a match in A.
         across: (A, B) -> `(n,)` bool over the images of A, whether each has a match in B; both directions of every two
             datasets are needed.
-        pairs_within: A -> number of pairs within A.
+        pairs_within: A -> number of pairs within A; None where they were not looked for, and then the flags of A within
+            itself say nothing but its size.
         pairs_across: (A, B) -> number of pairs between A and B; one order of the names is enough.
 
     Raises:
@@ -176,9 +216,9 @@ def measure_overlap(
         method=method,
         sizes={name: len(within[name]) for name in names},
         contained={name: {other: int(found.sum()) for other, found in flags[name].items()} for name in names},
-        within={name: int(within[name].sum()) for name in names},
+        within={name: None if pairs_within[name] is None else int(within[name].sum()) for name in names},
         regions={name: _count_regions(len(within[name]), flags[name]) for name in names},
-        pairs_within={name: int(pairs_within[name]) for name in names},
+        pairs_within={name: None if (n := pairs_within[name]) is None else int(n) for name in names},
         pairs_across={name: {other: int(counts[name, other]) for other in _others(names, name)} for name in names},
     )
 

@@ -1,10 +1,11 @@
-"""Write the judged pairs and the groups of copies as Parquet: `pairs.parquet` and `groups.parquet`.
+"""The judged pairs and the groups of copies as tables: `pairs.parquet` and `groups.parquet`, or the same in memory.
 
 One row a pair with its verdict and every signal behind it, so that nobody has to believe the verdict; one row an image
 of a group. Candidates that were refuted are counted elsewhere and not listed.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from overlens.atomic import replaced_file
 from overlens.config import HASH_TYPES
 from overlens.copies import Copies
+from overlens.errors import ConfigError
+from overlens.frames import frame_of
 from overlens.groups.find import Groups
 from overlens.records import Features
 from overlens.roster import Roster
@@ -21,6 +24,7 @@ from overlens.verdicts import VERDICTS
 from overlens.verify.judged import REFUTED, JudgedPairs
 
 if TYPE_CHECKING:
+    import pandas
     import pyarrow
 
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -40,15 +44,89 @@ FACTS = {
 """What is told of the transform of a pair, and its type; null for equal files and pixels."""
 
 
+@dataclass(frozen=True, slots=True)
+class JudgedTable:
+    """Judged pairs with verdict and evidence, as `pairs.parquet` holds them.
+
+    Attributes:
+        columns: Arrow table with the columns of the file, by verdict from the surest on, strongest first.
+    """
+
+    columns: "pyarrow.Table"
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    @property
+    def rows(self) -> tuple[dict[str, Any], ...]:
+        """One dictionary a pair, from the name of a column to its value, None where it has none."""
+        return tuple(self.columns.to_pylist())
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Return the same columns; raises MissingExtraError if pandas is not installed."""
+        return frame_of(self.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupTable:
+    """The images of all groups of copies, as `groups.parquet` holds them.
+
+    Attributes:
+        columns: Arrow table with the columns of the file, group after group.
+        starts: `(g + 1,)` int64, where each group begins in it; the last is its length.
+    """
+
+    columns: "pyarrow.Table"
+    starts: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """Number of groups."""
+        return len(self.starts) - 1
+
+    @property
+    def rows(self) -> tuple[dict[str, Any], ...]:
+        """One dictionary an image, from the name of a column to its value."""
+        return tuple(self.columns.to_pylist())
+
+    def members_of(self, number: int) -> tuple[tuple[str, str], ...]:
+        """Return dataset and name of each image of one group, numbered from 0; raises ConfigError if there is none."""
+        if isinstance(number, bool) or not isinstance(number, int | np.integer) or not 0 <= number < len(self):
+            allowed = f"they are numbered 0 to {len(self) - 1}" if len(self) else "there are no groups"
+            raise ConfigError(f"there is no group {number!r}; {allowed}")
+        own = self.columns.slice(self.starts[number], self.starts[number + 1] - self.starts[number])
+        return tuple(zip(own["dataset"].to_pylist(), own["image"].to_pylist(), strict=True))
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Return the columns group, dataset, image, representative, weakest_edge, weakest_strength.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        return frame_of(self.columns)
+
+
+def judged_table(copies: Copies, features: Sequence[Features], couple: tuple[str, str] | None = None) -> JudgedTable:
+    """Return the judged pairs that were not refuted; of two datasets, or within the one named twice, or all."""
+    import pyarrow as pa
+
+    rows = _listed_rows(copies, couple)
+    return JudgedTable(pa.table(_judged_columns(copies, _Names(copies.roster, features), rows)))
+
+
+def group_table(groups: Groups, features: Sequence[Features]) -> GroupTable:
+    """Return the images of every group, group after group."""
+    import pyarrow as pa
+
+    columns = _group_columns(_Names(groups.roster, features), groups, groups.members)
+    return GroupTable(pa.table(columns), groups.starts)
+
+
 def write_pairs(path: Path, copies: Copies, features: Sequence[Features]) -> None:
     """Write every judged pair that was not refuted, by verdict, strongest first."""
-    judged = copies.judged
-    rows = np.flatnonzero(judged.verdicts != REFUTED)
-    rows = rows[np.lexsort((rows, -judged.strengths[rows], judged.verdicts[rows]))]
-    names = _Names(copies.roster, features)
+    rows, names = _listed_rows(copies), _Names(copies.roster, features)
 
     def columns(block: NDArray[np.intp]) -> dict[str, Any]:
-        return {**_pair_columns(names, judged, block), **_fact_columns(copies, block)}
+        return _judged_columns(copies, names, block)
 
     _write(path, map(columns, _cut(rows)), columns(rows[:0]))
 
@@ -61,6 +139,18 @@ def write_groups(path: Path, groups: Groups, features: Sequence[Features]) -> No
         return _group_columns(names, groups, block)
 
     _write(path, map(columns, _cut(groups.members)), columns(groups.members[:0]))
+
+
+def _listed_rows(copies: Copies, couple: tuple[str, str] | None = None) -> NDArray[np.intp]:
+    """Return the places of the pairs that were not refuted, by verdict, strongest first."""
+    judged, roster = copies.judged, copies.roster
+    is_listed = judged.verdicts != REFUTED
+    if couple is not None:
+        wanted = sorted(map(roster.number_of, couple))
+        owners = roster.dataset_of(judged.candidates.left), roster.dataset_of(judged.candidates.right)
+        is_listed &= (owners[0] == wanted[0]) & (owners[1] == wanted[1])
+    rows = np.flatnonzero(is_listed)
+    return rows[np.lexsort((rows, -judged.strengths[rows], judged.verdicts[rows]))]
 
 
 def _cut(rows: NDArray[Scalar]) -> Iterator[NDArray[Scalar]]:
@@ -91,6 +181,10 @@ class _Names:
 def _valid(name: str) -> str:
     """Return a name as Parquet can hold it: bytes of a file name that are not UTF-8 are spelled out."""
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _judged_columns(copies: Copies, names: _Names, rows: NDArray[np.intp]) -> dict[str, Any]:
+    return {**_pair_columns(names, copies.judged, rows), **_fact_columns(copies, rows)}
 
 
 def _pair_columns(names: _Names, judged: JudgedPairs, rows: NDArray[np.intp]) -> dict[str, Any]:

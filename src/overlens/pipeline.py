@@ -31,7 +31,7 @@ from overlens.pair_tables import write_groups, write_pairs
 from overlens.planning import Material, check_failures, plan_images, plan_published
 from overlens.prepared import prepared_images
 from overlens.progress import Progress
-from overlens.recall.identifiers import read_identifiers
+from overlens.recall.identifiers import Identifiers, read_identifiers, tell_identified
 from overlens.recall.measure import IdentifierRecall, Verified, measure_recalls, missed_csv
 from overlens.records import Features
 from overlens.transfer import Transfer, measure_transfer
@@ -108,25 +108,23 @@ def _match(
     """Find the pairs of the documented methods, and write every number of the overlap."""
     layout = CrossLayout(config.output_root)
     matches = {
-        method: match_datasets(
-            method, material.features, config.pairs, config.output_root, progress, thresholds=thresholds
-        )
+        method: match_datasets(method, material.features, thresholds, config.output_root, progress)
         for method in config.pairs.methods
     }
     datasets = {features.dataset: features for features in material.features}
-    recalls = _measure_recalls(config, material.features, thresholds, copies)
+    identifiers, recalls = _measure_recalls(config, material.features, thresholds, copies)
     if any(recall.n_shared for recall in recalls):
         keys = {name: features.keys for name, features in datasets.items()}
         write_text(layout.missed_identifiers, missed_csv(recalls, keys))
-    analysis = Analysis(config, material.model, datasets, matches, thresholds, copies, recalls)
+    analysis = Analysis(config, material.model, datasets, matches, thresholds, copies, identifiers, recalls)
     write_json(layout.overlap, analysis.to_json())
     return analysis
 
 
 def _measure_recalls(
     config: RunConfig, datasets: Sequence[Features], thresholds: Thresholds, copies: Copies | None
-) -> tuple[IdentifierRecall, ...]:
-    identifiers = [
+) -> tuple[tuple[Identifiers, ...], tuple[IdentifierRecall, ...]]:
+    identifiers = tuple(
         read_identifiers(
             features.dataset,
             features.keys,
@@ -135,9 +133,9 @@ def _measure_recalls(
             extensions=image_extensions(),
         )
         for features in datasets
-    ]
+    )
     verified = None if copies is None else Verified(copies.judged.edges, copies.groups)
-    return measure_recalls(identifiers, datasets, partial(thresholds.applied, config.pairs), verified)
+    return identifiers, measure_recalls(identifiers, datasets, partial(thresholds.applied, config.pairs), verified)
 
 
 def _finish(analysis: Analysis, material: Material, known: Sequence[KnownImages], progress: Progress) -> Analysis:
@@ -162,8 +160,10 @@ def _finish(analysis: Analysis, material: Material, known: Sequence[KnownImages]
 
 
 def _tell_basis(analysis: Analysis) -> list[str]:
-    """Say where thresholds do not keep their rate, and where candidates were found without an encoder."""
+    """Say where thresholds do not keep their rate, where no encoder proposed candidates, and who has no identifier."""
     notices = tell("calibration", analysis.thresholds.warnings)
+    is_shared = any(recall.n_shared for recall in analysis.recalls)
+    notices += tell("identifiers", tell_identified(analysis.identifiers, is_shared=is_shared))
     if analysis.copies is not None and not analysis.copies.uses_embeddings:
         words = "no encoder ran, so only equal files, equal pixels and hashes proposed pairs; most crops go unseen"
         notices += tell("verification", [words])

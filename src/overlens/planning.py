@@ -18,6 +18,7 @@ from overlens.layout import AnalysisLayout, CrossLayout
 from overlens.notices import tell
 from overlens.records import Failure, Features, Listing, ModelInfo
 from overlens.sources import Published, list_images, load_published
+from overlens.sources.manifest import column_names
 
 LOG = logging.getLogger(__name__)
 
@@ -150,9 +151,11 @@ def _tell_same_files(listings: Sequence[Listing]) -> list[str]:
 def _require_identifiers(config: RunConfig, listings: Sequence[Listing]) -> None:
     column = config.identifiers.column
     if column is not None and all(listing.identifiers is None for listing in listings):
+        columns = {spec.name: column_names(spec.path) for spec in config.datasets if spec.path is not None}
+        known = "; ".join(f"{name} has {', '.join(names)}" for name, names in columns.items() if names)
         raise ConfigError(
-            f"--identifier-column {column!r} is in none of the datasets; only a manifest (NAME=FILE.csv) has columns, "
-            "so name one of its columns, or leave it out to compare names"
+            f"--identifier-column {column!r} is in none of the datasets; only a manifest (NAME=FILE.csv) has columns"
+            f"{f', and {known}' if known else ''}; name one of them, or leave it out to compare names"
         )
 
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement
 from typing import Any
 
-from overlens.calibration.choice import CONFIDENCE, COSINES, Calibration, calibrate
+from overlens.calibration.choice import CONFIDENCE, Calibration, calibrate
 from overlens.calibration.edit_scores import EditProbe, EditScores, measure_edits, sample_rows
 from overlens.calibration.judged import Judged
+from overlens.checks import require_dataset
 from overlens.config import PairConfig, RunConfig
 from overlens.encoders.base import LoadedEncoder
+from overlens.errors import ConfigError
 from overlens.features import KnownImages
 from overlens.progress import Progress
 from overlens.records import Features
@@ -26,9 +28,10 @@ class Thresholds:
     """The threshold of each method for every couple of datasets; a couple of one dataset twice is within it.
 
     Attributes:
-        values: Method -> couple in the order of the run -> cosine similarity or distance in bits, inclusive.
+        values: Method -> couple in the order of the run -> cosine similarity or distance in bits, inclusive. The
+            reference twice is no couple.
         calibrations: How the automatic ones were chosen.
-        reference: Dataset that is taken as given, so that pairs within it are not reported; None if there is none.
+        reference: Dataset that is taken as given, so that pairs within it are not looked for; None if there is none.
     """
 
     values: Mapping[str, Mapping[Couple, float]]
@@ -36,14 +39,24 @@ class Thresholds:
     reference: str | None = None
 
     def compares(self, first: str, second: str) -> bool:
-        """Whether pairs of these two datasets, or within the one, are reported."""
+        """Whether pairs of these two datasets, or within the one, are looked for."""
         return first != second or first != self.reference
 
     def of(self, method: str, first: str, second: str) -> float:
-        """Return the threshold for two datasets in either order; raises ValueError if there is none."""
-        values = self.values.get(method, {})
-        if (first, second) not in values and (second, first) not in values:
-            raise ValueError(f"there is no threshold by {method} for {first!r} and {second!r}")
+        """Return the threshold for two datasets in either order, or within one for its name twice.
+
+        Returns:
+            The least cosine similarity, or the largest distance in bits, at which a pair is reported.
+
+        Raises:
+            ConfigError: The run compares nothing by this method, there is no dataset of such a name, or it is the
+                reference twice.
+        """
+        values = self._by(method)
+        for name in (first, second):
+            require_dataset(name, dict.fromkeys(name for couple in values for name in couple))
+        if not self.compares(first, second):
+            raise ConfigError(not_looked_for(first))
         return values[(first, second) if (first, second) in values else (second, first)]
 
     def applied(self, config: PairConfig, first: str, second: str) -> PairConfig:
@@ -56,12 +69,12 @@ class Thresholds:
 
     def most_generous(self, method: str) -> float:
         """Return the threshold of a method that lets most pairs pass, over all couples."""
-        values = self.values[method].values()
+        values = self._by(method).values()
         return min(values) if method == "cosine" else max(values)
 
     def words(self, method: str) -> str:
         """Return the thresholds of a method in words: "0.9", or "0.58 to 0.81" where couples have their own."""
-        least, most = min(self.values[method].values()), max(self.values[method].values())
+        least, most = min(self._by(method).values()), max(self._by(method).values())
         return f"{least:g}" if least == most else f"{least:g} to {most:g}"
 
     def is_automatic(self, method: str) -> bool:
@@ -69,11 +82,14 @@ class Thresholds:
         return any(calibration.method == method for calibration in self.calibrations)
 
     def to_json(self, method: str) -> dict[str, Any]:
-        """Return `{"within": {A: threshold}, "across": {A: {B: threshold}}}`, datasets in alphabetical order."""
-        couples = self.values[method]
+        """Return `{"within": {A: threshold}, "across": {A: {B: threshold}}}`, datasets in alphabetical order.
+
+        Within the reference there is None, as nothing is looked for there.
+        """
+        couples = self._by(method)
         names = sorted({name for couple in couples for name in couple})
         return {
-            "within": {name: couples[name, name] for name in names},
+            "within": {name: couples.get((name, name)) for name in names},
             "across": {
                 name: {other: self.of(method, name, other) for other in names if other != name} for name in names
             },
@@ -87,6 +103,12 @@ class Thresholds:
             "calibrations": [calibration.to_json() for calibration in self.calibrations],
         }
 
+    def _by(self, method: str) -> Mapping[Couple, float]:
+        if method not in self.values:
+            known = ", ".join(self.values) or "no method"
+            raise ConfigError(f"there is no threshold by {method!r}; there are thresholds by {known}")
+        return self.values[method]
+
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the user should know: where no threshold keeps the stated rate."""
@@ -98,10 +120,17 @@ class Thresholds:
         )
 
 
+def not_looked_for(reference: str) -> str:
+    """Say why there is nothing to be had within the dataset that is taken as given."""
+    return (
+        f"pairs within {reference!r} were not looked for, as it is the reference; leave out --reference to compare it"
+    )
+
+
 def given_thresholds(config: PairConfig, datasets: Sequence[str], reference: str | None = None) -> Thresholds:
     """Return the stated thresholds, the same for every couple; methods whose threshold is automatic are left out."""
     stated = {"cosine": config.min_similarity, "perceptual": config.max_distance_bits}
-    couples = list(combinations_with_replacement(datasets, 2))
+    couples = [couple for couple in combinations_with_replacement(datasets, 2) if couple != (reference, reference)]
     return Thresholds(
         {
             method: dict.fromkeys(couples, value)
@@ -141,11 +170,6 @@ def calibrate_thresholds(
     values: dict[str, dict[Couple, float]] = {method: {} for method in automatic}
     for one in chosen:
         values[one.method][one.first, one.second] = one.chosen
-    if config.reference is not None:
-        # Nothing was verified within it, and its pairs are not of interest: the strictest threshold holds there.
-        strictest = {"cosine": COSINES[0], "perceptual": 0}
-        for method in automatic:
-            values[method][config.reference, config.reference] = strictest[method]
     return Thresholds({**given.values, **values}, tuple(chosen), config.reference)
 
 

@@ -15,7 +15,8 @@ from itertools import combinations, combinations_with_replacement
 import numpy as np
 from numpy.typing import NDArray
 
-from overlens.groups.find import NO_GROUP, Edges, Groups
+from overlens.edges import Edges
+from overlens.groups.find import NO_GROUP, Groups
 from overlens.overlap import VERIFIED_METHOD, Overlap, measure_overlap
 from overlens.verdicts import VERDICTS, VERIFIED
 
@@ -32,8 +33,9 @@ class VerifiedOverlap:
         n_grouped: Images in them.
         pictures: Set of datasets -> number of pictures that exactly these have; a picture is a group or an image
             without one. Sums to the number of different pictures.
-        jaccard: (A, B) with A before B -> pictures in both / pictures in either, 0 to 1; 0 where both are empty.
-        pairs_by_verdict: (A, B), A before B or A twice -> rung -> number of judged pairs, all six rungs.
+        jaccard: (A, B), and (B, A) alike -> pictures in both / pictures in either, 0 to 1; 0 where both are empty.
+        pairs_by_verdict: (A, B), A before B or A twice -> rung -> number of judged pairs, all six rungs. A dataset that
+            is taken as given does not stand twice, as no pair within it was looked for.
         groups_by_weakest: Rung of the weakest edge -> number of groups, the four verified rungs.
     """
 
@@ -56,15 +58,12 @@ class VerifiedOverlap:
         """Return plain dictionaries and lists for `json.dump`: what `Overlap.to_json` holds, and the groups."""
         names = sorted(self.overlap.sizes)
         regions = sorted(self.pictures, key=lambda datasets: (len(datasets), sorted(datasets)))
-        jaccard = {frozenset(couple): share for couple, share in self.jaccard.items()}
         return {
             **self.overlap.to_json(),
             "n_groups": self.n_groups,
             "n_grouped_images": self.n_grouped,
             "pictures": [{"datasets": sorted(region), "n_pictures": self.pictures[region]} for region in regions],
-            "jaccard": {
-                name: {other: jaccard[frozenset((name, other))] for other in names if other != name} for name in names
-            },
+            "jaccard": {name: {other: self.jaccard[name, other] for other in names if other != name} for name in names},
             "pairs_by_verdict": [
                 {"datasets": list(couple), **counts} for couple, counts in sorted(self.pairs_by_verdict.items())
             ],
@@ -78,12 +77,14 @@ def measure_groups(groups: Groups, edges: Edges, reference: str | None = None) -
     Args:
         groups: The groups of all datasets.
         edges: The judged pairs they were made of, those that are not verified included.
-        reference: Dataset that is taken as given: its images count as having no copy within it, as none was looked for.
+        reference: Dataset that is taken as given: nobody looked for copies within it, so that they have no number.
     """
     counts = groups.count_members()
     pairs = _count_pairs(groups, edges)
+    if reference is not None:
+        pairs.pop((reference, reference), None)
     return VerifiedOverlap(
-        overlap=_measure_images(groups, counts, pairs, reference),
+        overlap=_measure_images(groups, counts, pairs),
         n_groups=len(groups),
         n_grouped=groups.n_grouped,
         pictures=_count_pictures(groups, counts),
@@ -95,9 +96,7 @@ def measure_groups(groups: Groups, edges: Edges, reference: str | None = None) -
     )
 
 
-def _measure_images(
-    groups: Groups, counts: NDArray[np.int32], pairs: Mapping[Couple, Mapping[str, int]], reference: str | None
-) -> Overlap:
+def _measure_images(groups: Groups, counts: NDArray[np.int32], pairs: Mapping[Couple, Mapping[str, int]]) -> Overlap:
     names = groups.roster.datasets
     # One row more, without members, stands for images without a group: it is the last, and NO_GROUP is -1.
     padded = np.concatenate([counts, np.zeros((1, len(names)), np.int32)])
@@ -106,14 +105,14 @@ def _measure_images(
     numbered = list(enumerate(names))
     return measure_overlap(
         VERIFIED_METHOD,
-        within={name: (padded[parts[own], own] > 1) & (name != reference) for own, name in numbered},
+        within={name: padded[parts[own], own] > 1 for own, name in numbered},
         across={
             (name, other): padded[parts[own], place] > 0
             for own, name in numbered
             for place, other in numbered
             if own != place
         },
-        pairs_within={name: n_verified[name, name] for name in names},
+        pairs_within={name: n_verified.get((name, name)) for name in names},
         pairs_across={couple: n for couple, n in n_verified.items() if couple[0] != couple[1]},
     )
 
@@ -150,7 +149,7 @@ def _measure_jaccard(groups: Groups, counts: NDArray[np.int32]) -> dict[Couple, 
     for (first, name), (second, other) in combinations(enumerate(groups.roster.datasets), 2):
         n_both = np.count_nonzero(holds[:, first] & holds[:, second])
         n_either = np.count_nonzero(holds[:, first] | holds[:, second]) + lone[first] + lone[second]
-        shares[name, other] = n_both / n_either if n_either else 0.0
+        shares[name, other] = shares[other, name] = float(n_both / n_either) if n_either else 0.0
     return shares
 
 

@@ -51,7 +51,7 @@ class Identifiers:
 
     Attributes:
         dataset: Name of the dataset.
-        values: Identifier of each image, in the form in which they are compared, or None.
+        values: Identifier of each image as it is written in the data, or None for an image without one.
         source: Where they come from, in words: "names", "column NAME", either "by pattern REGEX".
         is_stated: Whether the user said so; else they are plain names.
     """
@@ -60,6 +60,15 @@ class Identifiers:
     values: tuple[str | None, ...]
     source: str
     is_stated: bool
+
+    @property
+    def n_identified(self) -> int:
+        """Number of images that have an identifier. A plain name is one of sorts, though few of them count."""
+        return len(self.values) - self.values.count(None)
+
+    def compared(self) -> list[str | None]:
+        """Return the identifiers in the form in which they are compared."""
+        return [None if value is None else _normalise(value) for value in self.values]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +79,7 @@ class SharedIdentifiers:
         dataset_a: The first dataset.
         dataset_b: The second dataset.
         source: Where the identifiers come from, in words; both sources where they differ.
-        values: The k identifiers.
+        values: The k identifiers, each as the first image of the first dataset that has it writes it.
         left: `(n,)` int32, for each image of the first dataset the number of its identifier, or `NO_IDENTIFIER`.
         right: `(m,)` int32, the same for the second.
         n_refused: Names that both datasets have and that are not taken for identifiers.
@@ -124,7 +133,7 @@ def read_identifiers(
     if pattern is not None:
         source += f" by pattern {pattern.pattern}"
         texts = (_find(pattern, text) for text in texts)
-    values = tuple(map(_normalise, texts))
+    values = tuple((text.strip() or None) if text else None for text in texts)
     return Identifiers(dataset, values, source, is_stated=column is not None or pattern is not None)
 
 
@@ -134,19 +143,44 @@ def share_identifiers(left: Identifiers, right: Identifiers) -> SharedIdentifier
     Where the identifiers of either dataset are stated, every equal one counts, on however many images it stands. Else
     only names count that can be identifiers, see above.
     """
-    common = set(left.values).intersection(right.values) - {None}
-    shared = [value for value in dict.fromkeys(left.values) if value in common and value is not None]
-    kept = shared if left.is_stated or right.is_stated else _telling_names(shared, left.values, right.values)
+    firsts, seconds = left.compared(), right.compared()
+    common = set(firsts).intersection(seconds) - {None}
+    shared = [value for value in dict.fromkeys(firsts) if value in common and value is not None]
+    kept = shared if left.is_stated or right.is_stated else _telling_names(shared, firsts, seconds)
     number_of = {value: number for number, value in enumerate(kept)}
+    # Of equal ones the first is written last, and stays.
+    written = {value: text for value, text in zip(reversed(firsts), reversed(left.values), strict=True)}
     return SharedIdentifiers(
         dataset_a=left.dataset,
         dataset_b=right.dataset,
         source=" and ".join(dict.fromkeys((left.source, right.source))),
-        values=tuple(kept),
-        left=_number(left.values, number_of),
-        right=_number(right.values, number_of),
+        values=tuple(str(written[value]) for value in kept),
+        left=_number(firsts, number_of),
+        right=_number(seconds, number_of),
         n_refused=len(shared) - len(kept),
     )
+
+
+def tell_identified(identifiers: Sequence[Identifiers], *, is_shared: bool) -> list[str]:
+    """Say how many images a stated column or pattern identifies, unless it is all of them and some are shared.
+
+    Args:
+        identifiers: Identifiers of each dataset.
+        is_shared: Whether any two datasets share one.
+
+    Returns:
+        Sentences for the user; none where no column or pattern is stated.
+    """
+    if not any(one.is_stated for one in identifiers):
+        return []
+    told = [
+        f"{one.dataset}: {one.n_identified:,} of {len(one.values):,} images have an identifier ({one.source})"
+        for one in identifiers
+        if one.n_identified < len(one.values) or not is_shared
+    ]
+    if not is_shared and len(identifiers) > 1:
+        told.append("no two datasets share an identifier, so there is no recall to measure")
+    return told
 
 
 def can_identify(name: str) -> bool:
@@ -236,8 +270,8 @@ def _find(pattern: re.Pattern[str], text: str | None) -> str | None:
     return match[min(pattern.groups, 1)] if match else None
 
 
-def _normalise(text: str | None) -> str | None:
-    return unicodedata.normalize("NFC", text.strip()).casefold() or None if text else None
+def _normalise(text: str) -> str:
+    return unicodedata.normalize("NFC", text).casefold()
 
 
 def _without_extension(key: str, extensions: frozenset[str]) -> str:

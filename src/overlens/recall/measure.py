@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overlens.config import PairConfig
-from overlens.groups.find import NO_GROUP, Edges, Groups
+from overlens.edges import Edges
+from overlens.groups.find import NO_GROUP, Groups
 from overlens.overlap import VERIFIED_METHOD
 from overlens.recall.expected_pairs import best_cosines, best_distances, first_rows
 from overlens.recall.identifiers import NO_IDENTIFIER, Identifiers, SharedIdentifiers, share_identifiers
@@ -94,7 +95,7 @@ class MissedIdentifier:
     """One shared identifier that was not found, with the pair of images that came nearest to it.
 
     Attributes:
-        identifier: The identifier in the form in which it is compared.
+        identifier: The identifier as the first image of the first dataset that has it writes it.
         left: Row of the image in the first dataset; of the best judged pair, else the first with this identifier.
         right: Row of the image in the second dataset.
         n_left: Images of the first dataset with this identifier.
@@ -192,6 +193,8 @@ def measure_recalls(
 ) -> tuple[IdentifierRecall, ...]:
     """Return the recall of every two datasets that share an identifier, or a name that was not taken for one.
 
+    Where identifiers are stated, every two datasets have one: those that share nothing are the ones to know of.
+
     Args:
         identifiers: Identifiers of the kept images of each dataset, in the order of the run.
         features: Features of the same datasets.
@@ -200,8 +203,9 @@ def measure_recalls(
     """
     recalls = []
     for first, second in combinations(range(len(features)), 2):
-        shared = share_identifiers(identifiers[first], identifiers[second])
-        if len(shared) or shared.n_refused:
+        couple = identifiers[first], identifiers[second]
+        shared = share_identifiers(*couple)
+        if len(shared) or shared.n_refused or any(one.is_stated for one in couple):
             both = features[first], features[second]
             recalls.append(measure_recall(shared, both, pairs(both[0].dataset, both[1].dataset), verified))
     return tuple(recalls)

@@ -14,7 +14,7 @@ from overlens.layout import InputLayout
 from overlens.records import Listing
 from overlens.sources.documented import FolderLayout, list_documented
 from overlens.sources.folder import list_folder
-from overlens.sources.manifest import list_manifest
+from overlens.sources.manifest import column_names, list_manifest
 from overlens.sources.published import Published, load_published
 
 __all__ = ["Published", "documented_at", "list_images", "load_published"]
@@ -48,7 +48,9 @@ def list_images(
     listing = _list(spec, root, use_ground_truth, max_images, identifier_column)
     if identifier_column is None or listing.identifiers is not None:
         return listing
-    notice = f"there is no column {identifier_column!r}, so images are identified by their names"
+    known = column_names(spec.path) if spec.path is not None else ()
+    having = f" among {', '.join(known)}" if known else ""
+    notice = f"there is no column {identifier_column!r}{having}, so images are identified by their names"
     return replace(listing, notices=(*listing.notices, notice))
 
 

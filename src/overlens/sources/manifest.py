@@ -116,6 +116,18 @@ def list_manifest(
     )
 
 
+def column_names(path: Path) -> tuple[str, ...]:
+    """Return the names of the columns of a manifest; none where the path is not one."""
+    if not path.is_file():
+        return ()
+    if path.suffix.lower() == ".parquet":
+        import pyarrow.parquet
+
+        return tuple(pyarrow.parquet.read_schema(path).names)
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else sniff_delimiter(path)
+    return tuple(name.strip() for name in next(read_table(path, delimiter=delimiter), (1, []))[1])
+
+
 def _find_files(folder: Path, rows: Iterable[Row], max_images: int | None) -> _Found:
     found = _Found()
     for written, label, identifier in rows:
