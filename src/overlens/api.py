@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from overlens.analysis import Analysis, Workspace
-from overlens.config import PATH_OPTIONS, DatasetSpec
+from overlens.config import DatasetSpec
 from overlens.encoders import Encoder
 from overlens.errors import ConfigError
 from overlens.pipeline import run
@@ -40,15 +40,11 @@ def analyze(
     Raises:
         OverlensError: As the command would stop, with the same message.
     """
-    if isinstance(datasets, str):
-        raise ConfigError(f"datasets is the text {datasets!r}; give a list of names, or a mapping of names to paths")
+    named: object = datasets
     if isinstance(datasets, Mapping):
-        specs = [DatasetSpec(name, _as_path(name, path)) for name, path in datasets.items()]
-    else:
-        specs = [DatasetSpec.parse(text) for text in datasets]
-    paths = {name: Path(options[name]) for name in PATH_OPTIONS if options.get(name) is not None}
-    config = config_from_options({**options, **paths, "datasets": tuple(specs)})
-    if "root" in paths or "output" in paths:
+        named = tuple(DatasetSpec(name, _as_path(name, path)) for name, path in datasets.items())
+    config = config_from_options({**options, "datasets": named})
+    if options.get("root") is not None or options.get("output") is not None:
         return run(config, progress, encoder)
     workspace = Workspace()
     return replace(run(replace(config, output=workspace.path), progress, encoder), workspace=workspace)

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable
 from numbers import Integral, Real
+from types import UnionType
 
 from overlens.errors import ConfigError
 
+Kind = type | UnionType | tuple[type, ...]
 
-def require_choice(option: str, value: str, allowed: tuple[str, ...]) -> None:
+
+def require_choice(option: str, value: object, allowed: tuple[str, ...]) -> None:
     """Raise ConfigError unless a value is one of the allowed ones."""
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         raise ConfigError(f"{option} {value!r} is not known; allowed: {', '.join(allowed)}")
 
 
@@ -19,22 +22,49 @@ def require_dataset(name: object, known: Iterable[str]) -> None:
         raise ConfigError(f"there is no dataset {name!r} here; known: {', '.join(names)}")
 
 
-def require_number(option: str, value: object, *, or_else: str = "") -> None:
-    """Raise ConfigError unless a value is a number; `or_else` is a word that is allowed too."""
+def require_kind(option: str, value: object, kind: Kind, words: str) -> None:
+    """Raise ConfigError unless a value is of a type; `words` say which that is, and what to write."""
+    if not isinstance(value, kind):
+        raise ConfigError(f"{option} is {value!r}; it must be {words}")
+
+
+def require_choices(option: str, values: object, allowed: tuple[str, ...]) -> None:
+    """Raise ConfigError unless values are some of the allowed ones, in a tuple or list."""
+    require_kind(option, values, (tuple, list), f"some of {', '.join(allowed)}, in a tuple")
+    for value in values:  # type: ignore[attr-defined]  # seen to be a tuple or a list
+        require_choice(option, value, allowed)
+
+
+def require_number(option: str, value: object, least: float, most: float, *, allowed: str) -> None:
+    """Raise ConfigError unless a value is a number from `least` to `most`.
+
+    Args:
+        option: What the value is given as.
+        value: The value.
+        least: The smallest number that is allowed.
+        most: The largest one.
+        allowed: The range in words, with an example, and with a word that is allowed instead of a number.
+    """
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise ConfigError(f"{option} is {value!r}; it must be a number{_or(or_else)}")
+        raise ConfigError(f"{option} is {value!r}; it must be a number, {allowed}")
+    if not least <= value <= most:  # type: ignore[operator]  # of its numbers, Python's typing knows no order
+        raise ConfigError(f"{option} {value:g} is out of range; allowed is {allowed}")
 
 
-def require_at_least(option: str, value: int, least: int, *, or_else: str = "") -> None:
-    """Raise ConfigError unless a value is a whole number of at least `least`."""
+def require_share(option: str, value: object, most: float, *, allowed: str) -> None:
+    """Raise ConfigError unless a value is a number from 0 to `most`, which is 1 or nearly so."""
+    if isinstance(value, int | float) and 1 < value <= 100:
+        allowed += f"; write {value:g}% for a percentage"
+    require_number(option, value, 0.0, most, allowed=allowed)
+
+
+def require_at_least(option: str, value: object, least: int, *, such_as: object = None, or_else: str = "") -> None:
+    """Raise ConfigError unless a value is a whole number of at least `least`; `or_else` is a word allowed instead."""
+    allowed = f"{least} or more" + f", such as {such_as}" * bool(such_as) + f", or {or_else!r}" * bool(or_else)
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise ConfigError(f"{option} is {value!r}; it must be a whole number, {least} or more{_or(or_else)}")
+        raise ConfigError(f"{option} is {value!r}; it must be a whole number, {allowed}")
     if value < least:
-        raise ConfigError(f"{option} {value} is too small; allowed is {least} or more{_or(or_else)}")
-
-
-def _or(word: str) -> str:
-    return f", or {word!r}" if word else ""
+        raise ConfigError(f"{option} {value} is too small; allowed is {allowed}")
 
 
 def require_distinct_names(names: list[str]) -> None:

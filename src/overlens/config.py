@@ -9,7 +9,16 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from overlens.checks import name_problem, require_at_least, require_choice, require_distinct_names, require_number
+from overlens.checks import (
+    name_problem,
+    require_at_least,
+    require_choice,
+    require_choices,
+    require_distinct_names,
+    require_kind,
+    require_number,
+    require_share,
+)
 from overlens.errors import ConfigError
 
 METHODS = ("cosine", "perceptual")
@@ -22,6 +31,7 @@ HASH_TYPES = ("phash", "dhash", "whash", "ahash")
 DEFAULT_DATASETS = ("ArtDL", "ICONCLASS", "wikidata")
 PATH_OPTIONS = ("root", "output", "weights")
 STRATEGIES = ("random", "stratified", "long_tail")
+LARGEST, BELOW_ONE = math.nextafter(math.inf, 0), math.nextafter(1.0, 0.0)
 KEEP_RULES = ("resolution", "first", "dataset-order", "centroid")
 
 
@@ -33,6 +43,8 @@ class DatasetSpec:
     path: Path | None = None
 
     def __post_init__(self) -> None:
+        require_kind("dataset", self.name, str, "a name in text; write NAME or NAME=PATH")
+        require_kind(f"path of {self.name!r}", self.path, Path | None, "a pathlib.Path, or None")
         problem = name_problem(self.name)
         if problem:
             raise ConfigError(
@@ -42,6 +54,7 @@ class DatasetSpec:
     @classmethod
     def parse(cls, text: str) -> "DatasetSpec":
         """Read `NAME` or `NAME=PATH`."""
+        require_kind("dataset", text, str, "text; write NAME or NAME=PATH")
         name, separator, path = text.partition("=")
         if separator and not path:
             raise ConfigError(f"dataset {text!r} has no path after '='; write NAME or NAME=PATH")
@@ -67,8 +80,11 @@ class EncoderConfig:
     n_threads: int = 0
 
     def __post_init__(self) -> None:
+        require_kind("--clip-model", self.model, str, "text, such as 'ViT-B/32' or 'offline'")
+        require_kind("--weights", self.weights, Path | None, "a pathlib.Path, or None")
         require_choice("--precision", self.precision, PRECISIONS)
-        require_at_least("--batch-size", self.batch_size, 1)
+        require_at_least("--batch-size", self.batch_size, 1, such_as=32)
+        require_at_least("--workers", self.n_threads, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +96,7 @@ class HashConfig:
 
     def __post_init__(self) -> None:
         require_choice("--hash-type", self.hash_type, HASH_TYPES)
-        require_at_least("--hash-size", self.hash_size, 2)
+        require_at_least("--hash-size", self.hash_size, 2, such_as=8)
 
     @property
     def n_bits(self) -> int:
@@ -106,21 +122,15 @@ class PairConfig:
     false_discovery_rate: float = 0.01
 
     def __post_init__(self) -> None:
+        require_choices("--method", self.methods, METHODS)
         if self.min_similarity is not None:
-            require_number("--cosine-threshold", self.min_similarity, or_else=AUTO)
-            if not -1.0 <= self.min_similarity <= 1.0:
-                raise ConfigError(
-                    f"--cosine-threshold {self.min_similarity:g} is out of range; allowed is -1 to 1, such as 0.9, "
-                    f"or {AUTO}"
-                )
+            allowed = f"-1 to 1, such as {MIN_SIMILARITY}, or {AUTO!r}"
+            require_number("--cosine-threshold", self.min_similarity, -1.0, 1.0, allowed=allowed)
         if self.max_distance_bits is not None:
-            require_at_least("--hash-threshold", self.max_distance_bits, 0, or_else=AUTO)
-        require_number("--false-discovery-rate", self.false_discovery_rate)
-        if not 0.0 <= self.false_discovery_rate < 1.0:
-            raise ConfigError(
-                f"--false-discovery-rate {self.false_discovery_rate:g} is out of range; allowed is 0 to below 1, "
-                "such as 0.01 or 1%"
-            )
+            bits = self.max_distance_bits
+            require_at_least("--hash-threshold", bits, 0, such_as=MAX_DISTANCE_BITS, or_else=AUTO)
+        allowed = "0 to below 1, such as 0.01 or 1%"
+        require_share("--false-discovery-rate", self.false_discovery_rate, BELOW_ONE, allowed=allowed)
 
     @property
     def automatic(self) -> tuple[str, ...]:
@@ -139,10 +149,9 @@ class ProjectionConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_number("--tsne-perplexity", self.perplexity)
-        if not 1.0 <= self.perplexity < math.inf:
-            raise ConfigError(f"--tsne-perplexity {self.perplexity:g} cannot work; allowed is 1 or more, such as 30")
-        require_at_least("--umap-neighbors", self.n_neighbors, 2)
+        require_choices("--projections", self.methods, PROJECTIONS)
+        require_number("--tsne-perplexity", self.perplexity, 1.0, LARGEST, allowed="1 or more, such as 30")
+        require_at_least("--umap-neighbors", self.n_neighbors, 2, such_as=15)
         require_at_least("--seed", self.seed, 0)
 
 
@@ -157,10 +166,13 @@ class FewShotConfig:
     strategies: tuple[str, ...] = STRATEGIES
 
     def __post_init__(self) -> None:
+        require_kind("--k-shots", self.k_shots, (tuple, list), "whole numbers in a tuple, such as (1, 5, 10)")
         for k in self.k_shots:
-            require_at_least("--k-shots", k, 1)
-        require_at_least("--n-classes", self.n_classes, 1)
-        require_at_least("--n-seeds", self.n_seeds, 1)
+            require_at_least("--k-shots", k, 1, such_as=5)
+        require_at_least("--n-classes", self.n_classes, 1, such_as=10)
+        require_at_least("--n-seeds", self.n_seeds, 1, such_as=3)
+        require_at_least("--seed", self.seed, 0)
+        require_choices("strategies", self.strategies, STRATEGIES)
 
     @property
     def seeds(self) -> range:
@@ -183,8 +195,9 @@ class VerifyConfig:
     reference: str | None = None
 
     def __post_init__(self) -> None:
-        require_at_least("--max-candidates", self.max_candidates, 1)
+        require_at_least("--max-candidates", self.max_candidates, 1, such_as=20)
         require_choice("--keep", self.keep, KEEP_RULES)
+        require_kind("--reference", self.reference, str | None, "the name of a dataset")
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +214,8 @@ class IdentifierConfig:
     pattern: str | None = None
 
     def __post_init__(self) -> None:
+        require_kind("--identifier-column", self.column, str | None, "the name of a column, or None")
+        require_kind("--identifier-pattern", self.pattern, str | None, "a regular expression, such as 'Q[0-9]+'")
         if self.column is not None and not self.column.strip():
             raise ConfigError("--identifier-column is empty; name a column of a manifest")
         regex = self.regex()
@@ -219,6 +234,17 @@ class IdentifierConfig:
             raise ConfigError(
                 f"--identifier-pattern {self.pattern!r} is no regular expression: {error}; such as 'Q[0-9]+' works"
             ) from None
+
+
+_RECORDS = {
+    "encoder": EncoderConfig,
+    "hashing": HashConfig,
+    "pairs": PairConfig,
+    "projections": ProjectionConfig,
+    "few_shot": FewShotConfig | None,
+    "verification": VerifyConfig,
+    "identifiers": IdentifierConfig,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,9 +271,35 @@ class RunConfig:
     engine: str = "local"
 
     def __post_init__(self) -> None:
+        self._require_kinds()
         require_distinct_names([dataset.name for dataset in self.datasets])
         self._require_some_difference()
         self._require_evidence()
+        self._require_others()
+        if self.from_embeddings and self.identifiers.column is not None:
+            raise ConfigError(
+                f"--identifier-column {self.identifiers.column!r} is read from a manifest, and --from-embeddings reads "
+                "none; leave it out, or state where names hold identifiers: --identifier-pattern 'Q[0-9]+'"
+            )
+        if self.max_images is not None:
+            require_at_least("--max-images", self.max_images, 1, such_as=1000)
+        require_share("--max-failures", self.max_failures, 1.0, allowed="0 to 1 or 0% to 100%, such as 5%")
+        require_at_least("--workers", self.workers, 0)
+
+    def _require_kinds(self) -> None:
+        require_kind("--datasets", self.datasets, (tuple, list), "a tuple of DatasetSpec")
+        for dataset in self.datasets:
+            require_kind("a dataset", dataset, DatasetSpec, "a DatasetSpec")
+        require_kind("--root", self.root, Path, "a pathlib.Path")
+        require_kind("--output", self.output, Path | None, "a pathlib.Path, or None")
+        for name in ("use_ground_truth", "from_embeddings", "evaluate_cross_dataset", "verify"):
+            require_kind(f"--{name.replace('_', '-')}", getattr(self, name), bool, "True or False")
+        for name, kind in _RECORDS.items():
+            require_kind(name, getattr(self, name), kind, f"a record of type {getattr(kind, '__name__', kind)}")
+        require_kind("--engine", self.engine, str, "the name of an engine, such as 'local'")
+
+    def _require_others(self) -> None:
+        """Where a dataset is to be held against others, there must be some."""
         if self.reference is not None and len(self.datasets) < 2:
             raise ConfigError(
                 f"--reference {self.reference!r} is taken as given, so another dataset is needed to compare with it; "
@@ -255,22 +307,8 @@ class RunConfig:
             )
         if self.reference is not None:
             require_choice("--reference", self.reference, tuple(dataset.name for dataset in self.datasets))
-        if self.from_embeddings and self.identifiers.column is not None:
-            raise ConfigError(
-                f"--identifier-column {self.identifiers.column!r} is read from a manifest, and --from-embeddings reads "
-                "none; leave it out, or state where names hold identifiers: --identifier-pattern 'Q[0-9]+'"
-            )
         if self.evaluate_cross_dataset and len(self.datasets) < 2:
             raise ConfigError("--evaluate-cross-dataset needs two datasets or more; name another with --datasets")
-        if self.max_images is not None:
-            require_at_least("--max-images", self.max_images, 1)
-        require_number("--max-failures", self.max_failures)
-        if not 0.0 <= self.max_failures <= 1.0:
-            meant = f"; write {self.max_failures:g}% for a percentage" if 1 < self.max_failures <= 100 else ""
-            raise ConfigError(
-                f"--max-failures {self.max_failures:g} is out of range; allowed is 0 to 1 or 0% to 100%{meant}"
-            )
-        require_at_least("--workers", self.workers, 0)
 
     def _require_some_difference(self) -> None:
         most = self.pairs.max_distance_bits

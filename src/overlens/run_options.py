@@ -1,16 +1,18 @@
 """The options of the documented command as the configuration of a run: names, defaults, and how values are read."""
 
-from collections.abc import Mapping
-from dataclasses import fields
-from numbers import Integral
+from collections.abc import Iterable, Mapping
+from operator import attrgetter
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
-from overlens.checks import require_choice
+from overlens.checks import require_choice, require_kind
 from overlens.config import (
     AUTO,
     BOTH,
     DEFAULT_DATASETS,
     METHODS,
+    PATH_OPTIONS,
     PROJECTIONS,
     DatasetSpec,
     EncoderConfig,
@@ -24,45 +26,50 @@ from overlens.config import (
 )
 from overlens.errors import ConfigError
 
+PLACES = {
+    "root": "root",
+    "output": "output",
+    "max_images": "max_images",
+    "max_failures": "max_failures",
+    "use_ground_truth": "use_ground_truth",
+    "from_embeddings": "from_embeddings",
+    "cosine_threshold": "pairs.min_similarity",
+    "hash_threshold": "pairs.max_distance_bits",
+    "false_discovery_rate": "pairs.false_discovery_rate",
+    "hash_size": "hashing.hash_size",
+    "hash_type": "hashing.hash_type",
+    "clip_model": "encoder.model",
+    "weights": "encoder.weights",
+    "precision": "encoder.precision",
+    "batch_size": "encoder.batch_size",
+    "tsne_perplexity": "projections.perplexity",
+    "umap_neighbors": "projections.n_neighbors",
+    "evaluate_cross_dataset": "evaluate_cross_dataset",
+    "identifier_column": "identifiers.column",
+    "identifier_pattern": "identifiers.pattern",
+    "max_candidates": "verification.max_candidates",
+    "keep": "verification.keep",
+    "reference": "verification.reference",
+    "seed": "projections.seed",
+    "workers": "workers",
+    "engine": "engine",
+}
+"""Options that are one field of the configuration, and where it stands; the others are read in words of their own."""
+
 
 def default_options() -> dict[str, Any]:
     """Every option of the documented command, under its name with underscores, with its default."""
     default, few_shot = RunConfig(), FewShotConfig()
     return {
         "datasets": DEFAULT_DATASETS,
-        "root": default.root,
-        "output": default.output,
-        "max_images": default.max_images,
-        "max_failures": default.max_failures,
-        "use_ground_truth": default.use_ground_truth,
-        "from_embeddings": default.from_embeddings,
         "method": BOTH,
-        "cosine_threshold": default.pairs.min_similarity,
-        "hash_threshold": default.pairs.max_distance_bits,
-        "false_discovery_rate": default.pairs.false_discovery_rate,
-        "hash_size": default.hashing.hash_size,
-        "hash_type": default.hashing.hash_type,
-        "clip_model": default.encoder.model,
-        "weights": default.encoder.weights,
-        "precision": default.encoder.precision,
-        "batch_size": default.encoder.batch_size,
         "projections": BOTH,
-        "tsne_perplexity": default.projections.perplexity,
-        "umap_neighbors": default.projections.n_neighbors,
+        "no_verify": not default.verify,
         "generate_few_shot": default.few_shot is not None,
         "k_shots": few_shot.k_shots,
         "n_classes": few_shot.n_classes,
         "n_seeds": few_shot.n_seeds,
-        "evaluate_cross_dataset": default.evaluate_cross_dataset,
-        "identifier_column": default.identifiers.column,
-        "identifier_pattern": default.identifiers.pattern,
-        "no_verify": not default.verify,
-        "max_candidates": default.verification.max_candidates,
-        "keep": default.verification.keep,
-        "reference": default.verification.reference,
-        "seed": default.projections.seed,
-        "workers": default.workers,
-        "engine": default.engine,
+        **{option: attrgetter(place)(default) for option, place in PLACES.items()},
     }
 
 
@@ -72,61 +79,80 @@ def config_from_options(given: Mapping[str, Any]) -> RunConfig:
     Raises:
         ConfigError: An option is not known, or its value cannot work.
     """
-    defaults = default_options()
-    for name in given.keys() - defaults.keys():
-        raise ConfigError(f"unknown option {name!r}; known: {', '.join(defaults)}")
-    values = {**defaults, **given}
-    for name in ("max_failures", "false_discovery_rate"):
-        values[name] = parse_share(values[name], f"--{name.replace('_', '-')}")
-    # NumPy's numbers pass for numbers everywhere but in JSON.
-    values = {name: value.item() if hasattr(value, "item") else value for name, value in values.items()}
-    if values["projections"] is None:
-        values["projections"] = "none"
+    values = _read(given)
     methods = _chosen("--method", values["method"], METHODS)
     _require_used(methods, values)
-    records = {"datasets", "projections"}
+    for name in ("cosine_threshold", "hash_threshold"):
+        values[name] = _stated(name, values[name])
+    fields: dict[str, dict[str, Any]] = {}
+    for option, place in PLACES.items():
+        record, _, field = place.rpartition(".")
+        fields.setdefault(record, {})[field] = values[option]
+    drawn = _chosen("--projections", values["projections"], PROJECTIONS, none=())
+    few_shot = _few_shot(values)
     return RunConfig(
-        **{field.name: values[field.name] for field in fields(RunConfig) if field.name in values.keys() - records},
-        datasets=tuple(map(_as_spec, values["datasets"])),
-        encoder=EncoderConfig(
-            values["clip_model"], values["weights"], values["precision"], values["batch_size"], values["workers"]
-        ),
-        hashing=HashConfig(values["hash_type"], values["hash_size"]),
-        pairs=PairConfig(
-            methods,
-            _stated("--cosine-threshold", values["cosine_threshold"]),
-            _stated("--hash-threshold", values["hash_threshold"]),
-            values["false_discovery_rate"],
-        ),
-        projections=ProjectionConfig(
-            _chosen("--projections", values["projections"], PROJECTIONS, none=()),
-            values["tsne_perplexity"],
-            values["umap_neighbors"],
-            values["seed"],
-        ),
-        verify=not values["no_verify"],
-        verification=VerifyConfig(values["max_candidates"], values["keep"], values["reference"]),
-        identifiers=IdentifierConfig(values["identifier_column"], values["identifier_pattern"]),
-        few_shot=_few_shot(values) if values["generate_few_shot"] else None,
+        datasets=_as_specs(values["datasets"]),
+        encoder=EncoderConfig(**fields["encoder"], n_threads=values["workers"]),
+        hashing=HashConfig(**fields["hashing"]),
+        pairs=PairConfig(methods, **fields["pairs"]),
+        projections=ProjectionConfig(drawn, **fields["projections"]),
+        few_shot=few_shot if _flag(values, "generate_few_shot") else None,
+        verify=not _flag(values, "no_verify"),
+        verification=VerifyConfig(**fields["verification"]),
+        identifiers=IdentifierConfig(**fields["identifiers"]),
+        **fields[""],
     )
 
 
-def parse_share(value: object, option: str = "--max-failures") -> object:
+def parse_share(value: object) -> object:
     """Read a share written as `5%` or `0.05` as a number; anything else is returned for the checks to refuse."""
     if not isinstance(value, str):
         return value
     text = value.strip()
     try:
-        return float(text[:-1]) / 100 if text.endswith("%") else float(text)
+        share = float(text.removesuffix("%"))
     except ValueError:
-        raise ConfigError(f"{option} {value!r} is not a share; write it as 5% or 0.05") from None
+        return value
+    if not text.endswith("%"):
+        return share
+    return share / 100 if 0 <= share <= 100 else value
 
 
-def _stated(option: str, value: Any) -> Any:  # noqa: ANN401 - checked when the record is made
+def _read(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the value of every option: as given, or its default; those that stand for others as what they mean."""
+    defaults = default_options()
+    for name in given.keys() - defaults.keys():
+        raise ConfigError(f"unknown option {name!r}; known: {', '.join(defaults)}")
+    values = {name: _plain(value) for name, value in {**defaults, **given}.items()}
+    for name in ("max_failures", "false_discovery_rate"):
+        values[name] = parse_share(values[name])
+    for name in PATH_OPTIONS:
+        values[name] = Path(values[name]) if isinstance(values[name], str | PathLike) else values[name]
+    if values["projections"] is None:
+        values["projections"] = "none"
+    return values
+
+
+def _stated(name: str, value: Any) -> Any:  # noqa: ANN401 - checked when the record is made
     """Return a threshold as stated, or None for `auto`; None itself would be a slip."""
     if value is None:
-        raise ConfigError(f"{option} is None; it must be a number or {AUTO!r}")
-    return None if value == AUTO else value
+        raise ConfigError(f"--{name.replace('_', '-')} is None; it must be a number or {AUTO!r}")
+    return None if _is_auto(value) else value
+
+
+def _is_auto(value: object) -> bool:
+    return isinstance(value, str) and value == AUTO
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any value
+    """Return a NumPy number as Python's own: NumPy's pass for numbers everywhere but in JSON."""
+    return value.item() if getattr(value, "ndim", None) == 0 else value
+
+
+def _flag(values: Mapping[str, Any], name: str) -> bool:
+    value = values[name]
+    require_kind(f"--{name.replace('_', '-')}", value, bool, "True or False")
+    return bool(value)
 
 
 def _require_used(methods: tuple[str, ...], values: Mapping[str, Any]) -> None:
@@ -135,24 +161,26 @@ def _require_used(methods: tuple[str, ...], values: Mapping[str, Any]) -> None:
         ("cosine_threshold", "cosine", "embeddings"),
         ("hash_threshold", "perceptual", "hashes"),
     ):
-        if values[option] == AUTO and method not in methods:
+        if _is_auto(values[option]) and method not in methods:
             raise ConfigError(
                 f"--{option.replace('_', '-')} {AUTO} has no effect with --method {values['method']}, which compares "
                 f"no {features}; choose --method {BOTH} or {method}, or leave it out"
             )
 
 
-def _as_spec(dataset: object) -> DatasetSpec:
-    if isinstance(dataset, DatasetSpec):
-        return dataset
-    if not isinstance(dataset, str):
-        raise ConfigError(f"dataset {dataset!r} is no text; write NAME or NAME=PATH")
-    return DatasetSpec.parse(dataset)
+def _as_specs(datasets: object) -> tuple[DatasetSpec, ...]:
+    if isinstance(datasets, str) or not isinstance(datasets, Iterable):
+        raise ConfigError(f"datasets is {datasets!r}; give a list of names, or a mapping of names to paths")
+    return tuple(one if isinstance(one, DatasetSpec) else DatasetSpec.parse(one) for one in datasets)
 
 
 def _few_shot(values: Mapping[str, Any]) -> FewShotConfig:
+    """Return how splits are drawn; made, and so checked, also where none are."""
     k_shots = values["k_shots"]
-    k_shots = (k_shots,) if isinstance(k_shots, Integral) else tuple(map(int, k_shots))
+    if isinstance(k_shots, Iterable) and not isinstance(k_shots, str):
+        k_shots = tuple(map(_plain, k_shots))
+    else:
+        k_shots = (k_shots,)
     return FewShotConfig(k_shots, values["n_classes"], values["n_seeds"], values["seed"])
 
 

@@ -1,11 +1,11 @@
 """`overlens compute`: the documented command. Parses, builds the configuration, runs, prints; no numpy here."""
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import click
 
-from overlens.cli.options import Decorator, GroupedCommand, Share, grouped_option
+from overlens.cli.options import REAL, WHOLE, Decorator, GroupedCommand, Number, Share, grouped_option
 from overlens.cli.summary import run_and_print
 from overlens.config import AUTO, BOTH, HASH_TYPES, KEEP_RULES, METHODS, PRECISIONS, PROJECTIONS
 from overlens.engines import ENGINES
@@ -15,28 +15,6 @@ DATA, PAIRS, MODEL = "Datasets", "Pairs", "Encoder"
 DRAW, BENCHMARK, RUN = "Projections", "Few-shot splits and generalization", "Run"
 
 PATH = click.Path(path_type=Path)
-
-
-class NumberOrAuto(click.ParamType[float | str]):
-    """A number, or the word `auto`."""
-
-    def __init__(self, kind: type[int] | type[float]) -> None:
-        self.name = f"{'INTEGER' if kind is int else 'NUMBER'} or {AUTO}"
-        self._kind = kind
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
-        """Return what the help shows for the value."""
-        return self.name.replace(" or ", "|")
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
-        """Read the number; the range is checked with the other values of the run."""
-        if value == AUTO or isinstance(value, int | float):
-            return cast(float | str, value)
-        try:
-            return self._kind(str(value))
-        except ValueError:
-            wanted = "whole number" if self._kind is int else "number"
-            self.fail(f"{value!r} is no {wanted} and not {AUTO}", param, ctx)
 
 
 def option(heading: str, name: str, *others: str, **settings: Any) -> Decorator:
@@ -58,7 +36,7 @@ def option(heading: str, name: str, *others: str, **settings: Any) -> Decorator:
 )
 @option(DATA, "--root", type=PATH, help="Folder that holds `dataset/`: read from, written to.")
 @option(DATA, "--output", type=PATH, help="Write below this folder instead, in the same layout.")
-@option(DATA, "--max-images", type=int, metavar="N", help="Use at most the first N images of each.")
+@option(DATA, "--max-images", type=WHOLE, metavar="N", help="Use at most the first N images of each.")
 @option(DATA, "--max-failures", type=Share(), help="Stop when a larger share of a dataset fails.")
 @option(DATA, "--use-ground-truth", is_flag=True, help="Take labels from 2_ground_truth.json.")
 @option(
@@ -71,13 +49,13 @@ def option(heading: str, name: str, *others: str, **settings: Any) -> Decorator:
 @option(
     PAIRS,
     "--cosine-threshold",
-    type=NumberOrAuto(float),
+    type=Number(float, AUTO),
     help="Report pairs whose embeddings have at least this cosine similarity; auto chooses it for each two datasets.",
 )
 @option(
     PAIRS,
     "--hash-threshold",
-    type=NumberOrAuto(int),
+    type=Number(int, AUTO),
     help="Report pairs whose hashes differ in at most so many bits; auto chooses it for each two datasets.",
 )
 @option(
@@ -86,7 +64,7 @@ def option(heading: str, name: str, *others: str, **settings: Any) -> Decorator:
     type=Share(),
     help="With auto: at most this share of the reported pairs may be no verified copies.",
 )
-@option(PAIRS, "--hash-size", type=int, help="Side of the perceptual hash: 8 gives 64 bits.")
+@option(PAIRS, "--hash-size", type=WHOLE, help="Side of the perceptual hash: 8 gives 64 bits.")
 @option(PAIRS, "--hash-type", type=click.Choice(HASH_TYPES), help="Perceptual hash.")
 @option(
     PAIRS,
@@ -110,7 +88,7 @@ def option(heading: str, name: str, *others: str, **settings: Any) -> Decorator:
 @option(
     PAIRS,
     "--max-candidates",
-    type=int,
+    type=WHOLE,
     metavar="N",
     help="Candidates for verification that an image keeps.",
 )
@@ -133,22 +111,22 @@ def option(heading: str, name: str, *others: str, **settings: Any) -> Decorator:
     type=click.Choice(PRECISIONS),
     help="auto is bf16 where the processor has it.",
 )
-@option(MODEL, "--batch-size", type=int, help="Images in one pass through the encoder.")
+@option(MODEL, "--batch-size", type=WHOLE, help="Images in one pass through the encoder.")
 @option(
     DRAW,
     "--projections",
     type=click.Choice([*PROJECTIONS, BOTH, "none"]),
     help="Two-dimensional pictures of the embeddings.",
 )
-@option(DRAW, "--tsne-perplexity", type=float, help="Perplexity of t-SNE.")
-@option(DRAW, "--umap-neighbors", type=int, help="Neighbours in UMAP.")
+@option(DRAW, "--tsne-perplexity", type=REAL, help="Perplexity of t-SNE.")
+@option(DRAW, "--umap-neighbors", type=WHOLE, help="Neighbours in UMAP.")
 @option(BENCHMARK, "--generate-few-shot", is_flag=True, help="Write few-shot splits.")
-@option(BENCHMARK, "--k-shots", type=int, multiple=True, help="Images of each class; repeat it.")
-@option(BENCHMARK, "--n-classes", type=int, help="Classes in a split.")
-@option(BENCHMARK, "--n-seeds", type=int, help="Splits of each kind, one a seed.")
+@option(BENCHMARK, "--k-shots", type=WHOLE, multiple=True, help="Images of each class; repeat it.")
+@option(BENCHMARK, "--n-classes", type=WHOLE, help="Classes in a split.")
+@option(BENCHMARK, "--n-seeds", type=WHOLE, help="Splits of each kind, one a seed.")
 @option(BENCHMARK, "--evaluate-cross-dataset", is_flag=True, help="Measure how classes carry over between datasets.")
-@option(RUN, "--seed", type=int, help="Seed of projections, and first seed of the splits.")
-@option(RUN, "--workers", type=int, help="Threads that decode, and that the encoder uses; 0 is one a core.")
+@option(RUN, "--seed", type=WHOLE, help="Seed of projections, and first seed of the splits.")
+@option(RUN, "--workers", type=WHOLE, help="Threads that decode, and that the encoder uses; 0 is one a core.")
 @option(RUN, "--engine", type=click.Choice(ENGINES.names()), help="Where the work runs.")
 @option(RUN, "--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @option(RUN, "--verbose", is_flag=True, help="Log at DEBUG level; show tracebacks.")

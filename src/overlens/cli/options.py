@@ -1,12 +1,9 @@
 """Options in groups: a command whose help shows its options under headings, with their defaults."""
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import click
-
-from overlens.errors import ConfigError
-from overlens.run_options import parse_share
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -40,16 +37,33 @@ def grouped_option(heading: str, *names: str, **settings: Any) -> Decorator:
     return click.option(*names, cls=GroupedOption, heading=heading, **settings)
 
 
-class Share(click.ParamType[float]):
-    """A share such as `5%` or `0.05`, as a float between 0 and 1."""
+class Number(click.ParamType[Any]):
+    """A number, or a word that stands for one.
+
+    What cannot be read is passed on as it stands: the configuration refuses it, in the same words for every door.
+    """
+
+    def __init__(self, kind: type[int] | type[float], word: str = "") -> None:
+        kinds = ("INTEGER", "NUMBER") if word else ("integer", "float")
+        self.name = kinds[kind is float] + (f" or {word}" if word else "")
+        self._kind = kind
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """Return what the help shows for the value."""
+        return self.name.upper() if " or " not in self.name else self.name.replace(" or ", "|")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
+        """Read the number, if it is one."""
+        try:
+            return self._kind(value) if isinstance(value, str) else value
+        except ValueError:
+            return value
+
+
+class Share(click.ParamType[Any]):
+    """A share such as `5%` or `0.05`, read and checked with the other values of the run."""
 
     name = "SHARE"
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Read the share; the range is checked with the other values of the run."""
-        if isinstance(value, float):
-            return value
-        try:
-            return cast(float, parse_share(value))
-        except ConfigError as error:
-            self.fail(str(error).partition(" ")[2], param, ctx)
+
+WHOLE, REAL = Number(int), Number(float)
