@@ -81,7 +81,7 @@ def documented_files() -> list[str]:
     files += [f"{cross}/combined_{method}.csv" for method in drawn]
     files += [f"{cross}/venn_diagram_{method}.png" for method in (*methods, "verified")] + [f"{cross}/overlap.json"]
     files += [f"{cross}/overlap_curve_{method}.{end}" for method in (*methods, "verified") for end in ("csv", "png")]
-    files += [f"{cross}/{table}.parquet" for table in ("pairs", "groups")]
+    files += [f"{cross}/{table}.parquet" for table in ("pairs", "groups")] + [f"{cross}/low_information.csv"]
     files += [f"{cross}/cross_dataset_{a}_{b}.{end}" for a in names for b in names if a != b for end in ("json", "png")]
     return files
 
@@ -104,7 +104,7 @@ def test_every_documented_file_is_there_and_opens(result: Analysis):
 
 def test_nothing_else_is_left_in_the_output(result: Analysis):
     found = {str(path.relative_to(result.output)) for path in result.output.rglob("*") if path.is_file()}
-    extra = {path for path in found - set(documented_files()) if "/analysis/store/" not in path}
+    extra = {path for path in found - set(documented_files()) if "/store/" not in path}
     described = {f"dataset/{name}-data/analysis/features.json" for name in ("one", "two", "three")}
     assert extra == {"dataset/cross/.lock", *described}
 
@@ -256,6 +256,24 @@ def test_what_cannot_work_is_refused_before_anything_is_written(
     with pytest.raises(error, match=message):
         overlens.analyze({"one": folders["one"]}, output=tmp_path / "out", **options)
     assert not (tmp_path / "out").exists()
+
+
+def test_earlier_results_are_spoken_of_only_where_there_are_some(folders: dict[str, Path], tmp_path: Path):
+    options = {"output": tmp_path, "method": "perceptual", "projections": "none"}
+    with pytest.raises(DatasetError, match=r"with --max-failures 5%$"):
+        overlens.analyze({"one": folders["one"]}, max_failures=0, **options)
+    overlens.analyze({"one": folders["one"]}, **options)
+    with pytest.raises(DatasetError, match=r"5%. Earlier results are as they were$"):
+        overlens.analyze({"one": folders["one"]}, max_failures=0, **options)
+
+
+def test_flat_images_are_listed_with_their_detail(tmp_path: Path):
+    write_pictures(tmp_path / "x", range(2))
+    for name, grey in (("blank", 255), ("black", 0)):
+        (tmp_path / "x" / f"{name}.png").write_bytes(encode_picture(np.full((90, 120, 3), grey, np.uint8)))
+    overlens.analyze({"x": tmp_path / "x"}, output=tmp_path / "out", method="perceptual", projections="none")
+    lines = (tmp_path / "out/dataset/cross/low_information.csv").read_text(encoding="utf-8").splitlines()
+    assert lines == ["dataset,image,detail", "x,black.png,0.00", "x,blank.png,0.00"]
 
 
 def test_few_shot_without_labels_is_refused(tmp_path: Path):
@@ -417,7 +435,7 @@ def test_lists_that_somebody_published_are_not_replaced_in_silence(result: Analy
     (analysis / "cosine_duplicates.json").write_text("[]")
     options = {"root": tmp_path, "from_embeddings": True, "method": "cosine", "projections": "none"}
     first, second = overlens.analyze(["x"], **options), overlens.analyze(["x"], **options)
-    assert any("1 lists that were there are replaced" in notice for notice in first.notices)
+    assert any("1 list that was there is replaced" in notice for notice in first.notices)
     assert not any("are replaced" in notice for notice in second.notices)
 
 

@@ -160,6 +160,11 @@ class CrossLayout:
         return self.folder / "groups.parquet"
 
     @property
+    def low_information(self) -> Path:
+        """Images that are too flat to be told apart."""
+        return self.folder / "low_information.csv"
+
+    @property
     def calibration(self) -> Path:
         """How automatic thresholds were chosen."""
         return self.folder / "calibration.json"

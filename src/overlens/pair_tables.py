@@ -1,9 +1,11 @@
 """The judged pairs and the groups of copies as tables: `pairs.parquet` and `groups.parquet`, or the same in memory.
 
 One row a pair with its verdict and every signal behind it, so that nobody has to believe the verdict; one row an image
-of a group. Candidates that were refuted are counted elsewhere and not listed.
+of a group. Candidates that were refuted are counted elsewhere and not listed. Images that are too flat to be told apart
+are listed in `low_information.csv`.
 """
 
+import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from overlens.atomic import replaced_file
+from overlens.atomic import replaced_file, replaced_text
 from overlens.config import HASH_TYPES
 from overlens.copies import Copies
 from overlens.errors import ConfigError
@@ -139,6 +141,16 @@ def write_groups(path: Path, groups: Groups, features: Sequence[Features]) -> No
         return _group_columns(names, groups, block)
 
     _write(path, map(columns, _cut(groups.members)), columns(groups.members[:0]))
+
+
+def write_low_information(path: Path, copies: Copies, features: Sequence[Features]) -> None:
+    """Write the images that are too flat to be told apart as CSV: dataset, image, detail in grey levels."""
+    with replaced_text(path) as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["dataset", "image", "detail"])
+        for one, evidence in zip(features, copies.evidence, strict=True):
+            for row in np.flatnonzero(evidence.low_information).tolist():
+                writer.writerow([one.dataset, _valid(one.keys[row]), f"{evidence.detail[row]:.2f}"])
 
 
 def _listed_rows(copies: Copies, couple: tuple[str, str] | None = None) -> NDArray[np.intp]:

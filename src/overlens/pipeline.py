@@ -27,7 +27,7 @@ from overlens.leftovers import find_files, tell_leftovers
 from overlens.matching import match_datasets
 from overlens.notices import tell
 from overlens.overlap_pictures import draw_overlaps, draw_threshold_curves
-from overlens.pair_tables import write_groups, write_pairs
+from overlens.pair_tables import write_groups, write_low_information, write_pairs
 from overlens.planning import Material, check_failures, plan_images, plan_published
 from overlens.prepared import prepared_images
 from overlens.progress import Progress
@@ -81,6 +81,7 @@ def _find_copies(
     layout = CrossLayout(config.output_root)
     write_pairs(layout.pairs, copies, material.features)
     write_groups(layout.groups, copies.groups, material.features)
+    write_low_information(layout.low_information, copies, material.features)
     return copies
 
 

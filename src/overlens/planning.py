@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from overlens.config import EncoderConfig, HashConfig, RunConfig
+from overlens.counted import counted
 from overlens.encoders import Encoder, LoadedEncoder, load_encoder, wrap_encoder
 from overlens.errors import ConfigError, DatasetError
 from overlens.hashes.compute import check_hash_size
@@ -93,14 +94,15 @@ def check_failures(config: RunConfig, dataset: str, failures: Sequence[Failure],
     if len(failures) < n_attempted and share <= config.max_failures:
         return
     file = AnalysisLayout(config.output_root, dataset).failures
-    words = f"{len(failures)} of {n_attempted} images of {dataset} cannot be used ({share:.1%})"
+    words = f"{len(failures):,} of {counted(n_attempted, 'image')} of {dataset} cannot be used ({share:.1%})"
     example = f"the first is {failures[0].key!r}: {failures[0].reason}" if failures else "it names no image"
     if len(failures) == n_attempted:
         raise DatasetError(f"{words}; {example}. All of them are in {file}")
     limit = f"{100 * config.max_failures:.3g}%"
+    earlier = ". Earlier results are as they were" if CrossLayout(config.output_root).overlap.exists() else ""
     raise DatasetError(
         f"{words}, more than --max-failures {limit} allows; {example}. All of them are in {file}; mend them, or allow "
-        f"more with --max-failures {_next_percent(share)}%. Earlier results are as they were"
+        f"more with --max-failures {_next_percent(share)}%{earlier}"
     )
 
 
@@ -133,7 +135,8 @@ def _tell_replaced(config: RunConfig) -> list[str]:
     lists = [path for folder in (cross.folder, *own) for path in sorted(folder.glob("*_duplicates.json"))]
     if not lists:
         return []
-    words = f"{len(lists)} lists that were there are replaced (first: {lists[0]}); --output PATH writes elsewhere"
+    replaced = counted(len(lists), "list that was there is", "lists that were there are")
+    words = f"{replaced} replaced (first: {lists[0]}); --output PATH writes elsewhere"
     return tell("results", [words])
 
 
@@ -144,7 +147,10 @@ def _tell_same_files(listings: Sequence[Listing]) -> list[str]:
         line
         for first, second in combinations(files, 2)
         if (n_same := len(files[first] & files[second]))
-        for line in tell(f"{first} and {second}", [f"{n_same} files belong to both, so they overlap by themselves"])
+        for line in tell(
+            f"{first} and {second}",
+            [f"{counted(n_same, 'file belongs', 'files belong')} to both, so these overlap by themselves"],
+        )
     ]
 
 
