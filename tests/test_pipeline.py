@@ -3,15 +3,17 @@
 import csv
 import gc
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from pyarrow import parquet
 
 import overlens
 from overlens.analysis import Analysis
-from overlens.errors import ConfigError, DatasetError, ModelError
+from overlens.errors import ConfigError, DatasetError, ModelError, StoreError
 from overlens.testing import FakeEncoder, encode_picture, make_picture, write_pictures
 
 N_SHARED = 6
@@ -151,6 +153,94 @@ def test_tables_become_data_frames(result: Analysis):
     assert len(pairs) == len(result.pairs("perceptual", "one", "two"))
     assert result.failures().to_pandas()["reason"].str.len().min() > 0
     assert len(result.overlap("cosine").to_pandas()) == 9
+
+
+def test_judged_pairs_and_groups_have_names_and_are_what_the_files_hold(result: Analysis):
+    cross = result.output / "dataset" / "cross"
+    judged, groups = result.judged_pairs(), result.groups()
+    assert parquet.read_table(cross / "pairs.parquet").equals(judged.columns)
+    assert parquet.read_table(cross / "groups.parquet").equals(groups.columns)
+    assert len(result.judged_pairs("two", "one")) == len(result.judged_pairs("one", "two")) >= N_SHARED
+    couples = ("one", "two"), ("one", "three"), ("two", "three"), ("one",), ("two",), ("three",)
+    assert sum(len(result.judged_pairs(*couple)) for couple in couples) == len(judged) == len(judged.rows)
+    numbers = {row["group"] for row in groups.rows}
+    assert numbers == set(range(len(groups)))
+    assert [image for number in sorted(numbers) for image in groups.members_of(number)] == [
+        (row["dataset"], row["image"]) for row in groups.rows
+    ]
+    assert ("one", "a/0000.png") in groups.members_of(0) and ("two", "a/copy0.jpg") in groups.members_of(0)
+    frame = judged.to_pandas()
+    assert list(frame.columns) == judged.columns.column_names and str(frame["n_inliers"].dtype) == "Int32"
+    assert groups.to_pandas()["representative"].sum() == len(groups)
+    jaccard = result.copies.overlap.jaccard
+    assert jaccard["one", "two"] == jaccard["two", "one"] > 0
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        pytest.param(
+            lambda r: r.overlap("cosin"), "no method 'cosin'; it has cosine, perceptual, verified", id="method"
+        ),
+        pytest.param(
+            lambda r: r.pairs("verified", "one", "two"), r"result\.judged_pairs\(first, second\)", id="verified"
+        ),
+        pytest.param(lambda r: r.pairs("cosin", "one"), "no lists of pairs by 'cosin'; there are cosine", id="list"),
+        pytest.param(lambda r: r.pairs("cosine", "one", ""), "no dataset '' here; known: one, two, three", id="empty"),
+        pytest.param(lambda r: r.pairs("cosine", 1), "no dataset 1 here", id="number"),
+        pytest.param(lambda r: r.judged_pairs("four"), "no dataset 'four' here", id="judged"),
+        pytest.param(lambda r: r.judged_pairs(second="one"), "give the first one, too", id="only second"),
+        pytest.param(lambda r: r.groups().members_of(9999), "no group 9999; they are numbered 0 to", id="group"),
+        pytest.param(lambda r: r.groups().members_of("a"), "no group 'a'", id="group as text"),
+        pytest.param(lambda r: r.overlap("verified").share("one", "four"), "known: one, two, three", id="share"),
+        pytest.param(lambda r: r.thresholds.of("cosine", "one", "four"), "known: one, two, three", id="threshold"),
+    ],
+)
+def test_wrong_questions_are_answered_with_what_there_is(result: Analysis, ask, message: str):
+    with pytest.raises(ConfigError, match=message):
+        ask(result)
+
+
+def test_without_verification_the_ways_to_have_it_are_told(folders: dict[str, Path], tmp_path: Path):
+    plain = overlens.analyze(
+        {"two": folders["two"]}, output=tmp_path, method="perceptual", projections="none", no_verify=True
+    )
+    for ask in (plain.groups, plain.judged_pairs):
+        with pytest.raises(ConfigError, match=r"nothing was verified in this run.*without no_verify"):
+            ask()
+    (tmp_path / "dataset" / "two-data" / "analysis" / "perceptual_duplicates.json").unlink()
+    with pytest.raises(StoreError, match=r"perceptual_duplicates\.json cannot be read"):
+        plain.pairs("perceptual", "two")
+
+
+def test_within_the_reference_nothing_is_said_by_any_method(folders: dict[str, Path], tmp_path: Path):
+    given = {name: folders[name] for name in ("two", "three")}
+    result = overlens.analyze(given, encoder=FakeEncoder(), output=tmp_path, projections="none", reference="three")
+    document = json.loads((tmp_path / "dataset" / "cross" / "overlap.json").read_text())
+    for method in ("cosine", "perceptual", "verified"):
+        numbers = document["methods"][method]
+        assert numbers["within"]["three"] is numbers["n_pairs"]["within"]["three"] is None
+        assert result.overlap(method).share("three", "three") is None and numbers["within"]["two"] >= 0
+    assert not list((tmp_path / "dataset" / "three-data" / "analysis").glob("*_dupl*"))
+    assert (tmp_path / "dataset" / "two-data" / "analysis" / "cosine_duplicates.json").is_file()
+    for ask in (partial(result.pairs, "cosine"), result.judged_pairs):
+        with pytest.raises(ConfigError, match="pairs within 'three' were not looked for, as it is the reference"):
+            ask("three")
+
+
+def test_a_pattern_that_identifies_nothing_says_so(folders: dict[str, Path], tmp_path: Path):
+    given = {name: folders[name] for name in ("two", "three")}
+    options = {"output": tmp_path, "method": "perceptual", "projections": "none"}
+    result = overlens.analyze(given, identifier_pattern="Q[0-9]+", **options)
+    told = [notice for notice in result.notices if notice.startswith("identifiers: ")]
+    assert told[0] == "identifiers: two: 0 of 24 images have an identifier (names by pattern Q[0-9]+)"
+    assert told[-1] == "identifiers: no two datasets share an identifier, so there is no recall to measure"
+    document = json.loads((tmp_path / "dataset" / "cross" / "overlap.json").read_text())
+    assert document["identifiers"]["three"] == {"source": "names by pattern Q[0-9]+", "n_identified": 0}
+    assert [one["n_shared_identifiers"] for one in document["recall"]] == [0]
+    assert not (tmp_path / "dataset" / "cross" / "missed_identifiers.csv").exists()
+    plain = overlens.analyze(given, **options)
+    assert not any("identifier" in notice for notice in plain.notices)
 
 
 def test_splits_hold_rows_of_their_names(result: Analysis):
@@ -440,7 +530,7 @@ def test_lists_that_somebody_published_are_not_replaced_in_silence(result: Analy
 
 
 def test_a_dataset_that_is_not_there_is_named(result: Analysis):
-    with pytest.raises(ConfigError, match="no dataset 'x' here; there are one, two, three"):
+    with pytest.raises(ConfigError, match="no dataset 'x' here; known: one, two, three"):
         result.pairs("cosine", "one", "x")
 
 

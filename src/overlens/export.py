@@ -23,7 +23,7 @@ from overlens.features import KnownImages
 from overlens.fewshot import Split
 from overlens.hashes.compute import hash_recipe, hashes_to_hex
 from overlens.layout import AnalysisLayout, CrossLayout
-from overlens.records import Failure, Features, ModelInfo
+from overlens.records import Failure, Features, HashRows, ModelInfo
 from overlens.transfer import Transfer
 
 LOG = logging.getLogger(__name__)
@@ -36,22 +36,14 @@ def export_features(
 
     Files that hold just these rows already are left as they are.
     """
-    listing = known.listing
-    hashes = known.hash_rows()
-    names = _list_bytes(known.keys)
-    description = _describe(known, names, model, hashing)
+    listing, hashes = known.listing, known.hash_rows()
+    names, labels = _list_bytes(known.keys), _list_bytes(known.labels)
     before = _read_description(layout)
-    if before.get("images_sha256") == description["images_sha256"]:
-        # Of the same images: what this run does not need stays valid beside what it writes.
-        description = {key: value or _if_kept(layout, key, before) for key, value in description.items()}
-    labels = _list_bytes(known.labels)
+    description = _with_kept(layout, before, _describe(known, names, model, hashing))
     if before != description or not _is_complete(layout, description, labels):
         _remove_misleading(layout, before, description)
         write_bytes(layout.labels, labels)
-        if known.stores.embeddings is not None:
-            write_rows(layout.embeddings, known.embedding_blocks(), len(known.rows))
-        if hashes is not None:
-            write_bytes(layout.hashes, _list_bytes(hashes_to_hex(hashes, hashing.n_bits)))
+        _write_stored(known, layout, hashes, hashing.n_bits)
         write_bytes(layout.names, names)
         write_json(layout.description, description)
     embeddings = None
@@ -102,6 +94,13 @@ def write_rows(path: Path, blocks: Iterator[NDArray[np.float32]], n_rows: int) -
             stream.write(np.ascontiguousarray(block, "<f4").tobytes())
 
 
+def _write_stored(known: KnownImages, layout: AnalysisLayout, hashes: HashRows | None, n_bits: int) -> None:
+    if known.stores.embeddings is not None:
+        write_rows(layout.embeddings, known.embedding_blocks(), len(known.rows))
+    if hashes is not None:
+        write_bytes(layout.hashes, _list_bytes(hashes_to_hex(hashes, n_bits)))
+
+
 def _list_bytes(values: Sequence[str | None]) -> bytes:
     return (json.dumps(values, ensure_ascii=False) + "\n").encode("utf-8")
 
@@ -118,6 +117,13 @@ def _describe(known: KnownImages, names: bytes, model: ModelInfo | None, hashing
         "hashes": described_hashes if known.stores.hashes is not None else None,
         "stores": {name: store.folder.name for name, store in stores.items() if store is not None},
     }
+
+
+def _with_kept(layout: AnalysisLayout, before: dict[str, Any], description: dict[str, Any]) -> dict[str, Any]:
+    """Return the description, where it is of the same images as before with the parts that this run does not need."""
+    if before.get("images_sha256") != description["images_sha256"]:
+        return description
+    return {key: value or _if_kept(layout, key, before) for key, value in description.items()}
 
 
 def _if_kept(layout: AnalysisLayout, part: str, before: dict[str, Any]) -> object:
