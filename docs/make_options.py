@@ -42,7 +42,7 @@ def _section(command: click.Command, path: str) -> list[str]:
     arguments = [one.make_metavar(context) for one in command.params if isinstance(one, click.Argument)]
     tables: dict[str, list[str]] = {}
     for option in command.params:
-        if isinstance(option, click.Option):
+        if isinstance(option, click.Option) and not option.hidden:
             tables.setdefault(getattr(option, "heading", ""), []).append(_row(option, context))
     lines = [
         f"## {' '.join([path, *arguments])}\n",

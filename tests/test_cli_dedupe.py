@@ -34,7 +34,7 @@ def test_a_dry_run_says_what_would_go_and_writes_no_list(options: list[str], cap
     rows = [line.split() for line in out.splitlines()]
     assert ["train", "5", "0", "3", "3", "0", "0", "0", "2"] in rows
     assert ["test", "3", "0", "0", "0", "0", "0", "0", "3"] in rows
-    assert "train '2.png' is test '0.png' (same bytes, 1.0000)" in out
+    assert "train '2.png', a copy of test '0.png' (same bytes)" in out
     assert "verified copies left: 0" in out and "Dry run" in out
     assert not (tmp_path / "out/dataset/cross/cleaned").exists()
 
@@ -55,6 +55,21 @@ def test_applied_it_writes_and_what_remains_has_nothing_to_remove(options: list[
     assert json.loads(out)["n_removed"] == 0
 
 
+def test_names_are_whole_and_an_empty_dataset_is_not_offered(capsys, tmp_path: Path):
+    """All of the second dataset are in the first, whose name is long."""
+    long = "photographs_of_a_collection_whose_name_does_not_end_soon"
+    for name, seeds in {long: (0, 1, 2), "sub": (1,)}.items():
+        (tmp_path / name).mkdir()
+        for seed in seeds:
+            (tmp_path / name / f"{seed}.png").write_bytes(encode_picture(make_picture(seed, 200, 150)))
+    named = [word for name in (long, "sub") for word in ("--datasets", f"{name}={tmp_path / name}")]
+    arguments = ["dedupe", *named, "--method", "perceptual", "--output", str(tmp_path / "out"), "--apply"]
+    status, out, _ = run(capsys, *arguments)
+    assert status == 0
+    assert [long, "3", "0", "0", "0", "0", "0", "0", "3"] in [line.split() for line in out.splitlines()]
+    assert "Nothing remains of sub" in out and "--datasets sub=" not in out and f"--datasets {long}=" in out
+
+
 def test_what_is_left_fails_with_the_list(options: list[str], capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     import overlens.dedupe.settle
 
@@ -69,7 +84,7 @@ def test_what_is_left_fails_with_the_list(options: list[str], capsys, tmp_path: 
     (tmp_path / "train/9.png").write_bytes((tmp_path / "train/0.png").read_bytes())
     status, _, err = run(capsys, *options, "--reference", "test", "--apply")
     assert status == 1
-    assert "1 verified pairs are left after 5 rounds" in err and "train '0.png' and train '9.png' (same_bytes)" in err
+    assert "1 verified pair is left after 5 rounds" in err and "train '0.png' and train '9.png' (same_bytes)" in err
     cleaned = tmp_path / "out/dataset/cross/cleaned"
     assert {path.name for path in cleaned.iterdir()} == {"removed.csv", "audit.json"}
     audit = json.loads((cleaned / "audit.json").read_text(encoding="utf-8"))
@@ -81,7 +96,8 @@ def test_what_is_left_fails_with_the_list(options: list[str], capsys, tmp_path: 
     [
         (["--reference", "tset"], 2, "--reference 'tset' is not known; allowed: train, test"),
         (["--keep", "best"], 2, "'best' is not one of"),
-        (["--from-embeddings"], 2, "No such option"),
+        (["--from-embeddings"], 2, "--from-embeddings reads no images, and only copies whose pictures"),
+        (["--no-verify"], 2, "only verified copies are removed"),
     ],
 )
 def test_wrong_requests_are_answered_in_a_line(

@@ -1,5 +1,6 @@
 """The printed summary says what was found in few lines that fit the page, whatever the number and names of datasets."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +11,9 @@ import pytest
 import overlens
 from overlens.analysis import Analysis
 from overlens.calibration.choice import Calibration
-from overlens.cli.summary import print_summary
-from overlens.cli.terminal import PLAIN_WIDTH
+from overlens.cli.summary import _percent, print_summary
 from overlens.config import VerifyConfig
+from overlens.overlap import Overlap
 from overlens.testing import FakeEncoder, write_pictures
 from pictures import unrendered_pictures
 
@@ -64,7 +65,9 @@ def test_two_datasets_are_shown_in_full(two: Analysis, capsys: pytest.CaptureFix
     for where in ("within one", "one in two", "within two", "two in one"):
         assert sum(line.strip().startswith(where) for line in text.splitlines()) >= 1, where
     assert f"{two.copies.overlap.n_grouped} images in {two.copies.overlap.n_groups} groups" in text
-    assert f"Candidate pairs looked at: {len(two.copies.judged)}; {two.copies.n_refuted} of them" in text
+    assert f"Candidate pairs looked at: {len(two.copies.judged)}; of these {two.copies.n_refuted} w" in text
+    (row,) = (line for line in text.splitlines() if line.strip().startswith("one and two"))
+    assert row.split()[-1] == f"{two.copies.overlap.jaccard['one', 'two']:.3f}"
     assert "pairs.parquet" in text and "venn_diagram_verified.png" in text
 
 
@@ -80,7 +83,7 @@ def test_of_four_datasets_only_combinations_with_a_match_are_shown(four: Analysi
         for other in four.datasets
         if not any(o.within[name] if name == other else o.contained[name][other] for o in overlaps)
     ]
-    assert silent and f"In the other {len(silent)} combinations of datasets no image has a match." in text
+    assert len(silent) > 1 and f"In the other {len(silent)} combinations of datasets no image has a match." in text
     assert not any(line.strip().startswith("four in three") for line in shown)
     assert "No pair of any kind: " in text and "overlap_matrix_verified.png" in text
 
@@ -100,27 +103,86 @@ def test_nothing_at_all_is_said_in_sentences(folder: Path, capsys: pytest.Captur
     result.workspace.close()
 
 
-def test_tables_fit_the_page_with_long_names_and_break_no_number(folder: Path, capsys: pytest.CaptureFixture[str]):
-    for result in analyse(folder, *LONG):
-        print_summary(result)
-        n_matched = result.overlap("verified").contained[LONG[0]][LONG[1]]
-    lines = tables(capsys.readouterr().out)
-    assert max(map(len, lines)) <= PLAIN_WIDTH
-    assert "…" not in "".join(lines)
-    (row,) = (line for line in lines if line.strip().startswith(f"{LONG[0]} in"))
-    assert row.rstrip().endswith(f"{n_matched} ({n_matched / 6:.1%})")
+@pytest.fixture(scope="module")
+def long(folder: Path) -> Iterator[Analysis]:
+    yield from analyse(folder, *LONG)
+
+
+def test_names_are_whole_where_the_output_is_no_terminal(long: Analysis, capsys: pytest.CaptureFixture[str]):
+    print_summary(long)
+    lines = capsys.readouterr().out.splitlines()
+    n_matched = long.overlap("verified").contained[LONG[0]][LONG[1]]
+    (row,) = (line for line in lines if line.strip().startswith(f"{LONG[0]} in {LONG[1]} "))
+    assert row.endswith(f"{n_matched} ({n_matched / 6:.1%})")
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_tables_fit_a_terminal_and_break_no_number(
+    long: Analysis, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    print_summary(long)
+    lines = tables(re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out))
+    assert max(map(len, lines)) <= 110 and "…" not in "".join(lines)
+    assert all(len(line) <= 100 for line in lines if line.startswith("  "))
+    n_matched = long.overlap("verified").contained[LONG[0]][LONG[1]]
+    assert any(line.rstrip().endswith(f" {n_matched} ({n_matched / 6:.1%})") for line in lines)
 
 
 def test_the_reference_and_the_bound_are_told(two: Analysis, capsys: pytest.CaptureFixture[str]):
     capped = replace(two.copies.judged, candidates=replace(two.copies.judged.candidates, n_capped=3))
     config = replace(two.config, verification=VerifyConfig(max_candidates=7, reference="one"))
-    print_summary(
-        replace(two, config=config, copies=replace(two.copies, judged=capped, n_low_information={"one": 2, "two": 0}))
-    )
+    flat = {"one": 2, "two": 0}
+    matches = {method: replace(one, overlap=without_within(one.overlap)) for method, one in two.matches.items()}
+    verified = replace(two.copies.overlap, overlap=without_within(two.copies.overlap.overlap), pairs_by_verdict={})
+    copies = replace(two.copies, judged=capped, n_low_information=flat, overlap=verified)
+    print_summary(replace(two, config=config, copies=copies, matches=matches))
     text = capsys.readouterr().out
     assert "3 images had more than 7 candidates (--max-candidates)" in text
-    assert "Pairs within one were not looked for" in text and "within one  " not in text
-    assert "2 images are too flat" in text
+    assert "Within one no match was looked for" in text and "within one  " not in text and "None" not in text
+    assert "2 images are too flat" in text and "cross/low_information.csv" in text
+
+
+def without_within(overlap: Overlap) -> Overlap:
+    """The overlap as it is where `one` is the reference."""
+    return replace(overlap, within={**overlap.within, "one": None}, pairs_within={**overlap.pairs_within, "one": None})
+
+
+def test_one_is_not_many(two: Analysis, capsys: pytest.CaptureFixture[str]):
+    capped = replace(two.copies.judged, candidates=replace(two.copies.judged.candidates, n_capped=1))
+    config = replace(two.config, verification=VerifyConfig(max_candidates=1))
+    copies = replace(two.copies, judged=capped, n_low_information={"one": 1, "two": 0})
+    print_summary(replace(two, config=config, copies=copies))
+    text = capsys.readouterr().out
+    assert "1 image had more than 1 candidate (" in text and "1 image is too flat" in text
+
+
+def test_each_couple_shows_its_own_threshold(two: Analysis, capsys: pytest.CaptureFixture[str]):
+    values = {**two.thresholds.values, "cosine": {("one", "one"): 0.87, ("one", "two"): 0.665, ("two", "two"): 0.999}}
+    chosen = calibration((1, 4), (1, 4), 1)
+    print_summary(replace(two, thresholds=replace(two.thresholds, values=values, calibrations=(chosen,))))
+    table = capsys.readouterr().out.partition("Images with a match")[2].partition("Pairs by evidence")[0]
+    rows = [line.split() for line in table.splitlines()]
+    across = {" ".join(row[:3]): row[4] for row in rows if row[1:2] == ["in"]}
+    assert across == {"one in two": "0.665", "two in one": "0.665"}
+    assert {row[1]: row[3] for row in rows if row[:1] == ["within"]} == {"one": "0.870", "two": "0.999"}
+
+
+@pytest.mark.parametrize(
+    ("n", "n_all", "text"),
+    [
+        (0, 5, "0.0%"),
+        (5, 5, "100.0%"),
+        (0, 0, "0.0%"),
+        (1, 39_000, "<0.1%"),
+        (38_999, 39_000, ">99.9%"),
+        (1, 3, "33.3%"),
+    ],
+    ids=["none", "all", "empty", "hardly any", "nearly all"],
+)
+def test_some_is_not_shown_as_none_or_all(n: int, n_all: int, text: str):
+    assert _percent(n, n_all) == text
 
 
 def test_without_verification_a_match_is_not_called_a_copy(folder: Path, capsys: pytest.CaptureFixture[str]):
@@ -138,9 +200,9 @@ def test_calibration_shows_the_choice_between_few_rows(two: Analysis, capsys: py
     text = capsys.readouterr().out
     assert [counts[place] for place in kept.telling_places()] == [10, 20, 21, 60]
     (chosen,) = (line for line in text.splitlines() if line.rstrip().endswith("chosen"))
-    assert chosen.split()[:3] == [f"{kept.chosen:g}", "20", "20"]
+    assert chosen.split()[:3] == [f"{kept.chosen:.3f}", "20", "20"]
     assert sum(line.rstrip().endswith("not kept") for line in text.splitlines()) == 1
-    assert "at most 1 %" in text and "calibration.json" in text
+    assert "at most 1% of the pairs" in text and "calibration.json" in text
 
 
 def test_a_curve_without_pairs_shows_where_they_begin():

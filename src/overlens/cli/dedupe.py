@@ -9,6 +9,7 @@ from overlens.cli.compute import compute
 from overlens.cli.options import GroupedCommand, grouped_option
 from overlens.cli.terminal import add_row, new_table, print_lines, print_table, start_logging
 from overlens.config import KEEP_RULES
+from overlens.counted import counted
 from overlens.errors import DatasetError
 from overlens.run_options import config_from_options, default_options
 
@@ -16,12 +17,14 @@ if TYPE_CHECKING:
     from overlens.dedupe.run import Deduped
 
 REMOVAL = "Removal"
-N_EXAMPLES = 3
+N_EXAMPLES, N_LISTED = 3, 20
 # Options that mean here what they mean to `overlens compute`.
 SHARED = (
     "datasets root output max_images max_failures use_ground_truth method max_candidates clip_model weights precision "
     "batch_size workers engine verbose"
 ).split()
+# Options of `overlens compute` that cannot work here: taken, so that the answer says why.
+REFUSED = "--from-embeddings", "--no-verify"
 
 
 @click.command(cls=GroupedCommand)
@@ -71,56 +74,68 @@ def dedupe(apply: bool, across_only: bool, as_json: bool, verbose: bool, **optio
 
 
 dedupe.params[:0] = [option for option in compute.params if option.name in SHARED]
+dedupe.params += [click.Option([name], is_flag=True, hidden=True) for name in REFUSED]
 
 
 def _print(result: "Deduped") -> None:
     numbers = result.to_json()
     reasons = list(next(iter(numbers["datasets"].values()))["removed_by_reason"])
-    columns = "looked at", "not usable", "remove", *(reason.replace("_", " ") for reason in reasons), "remaining"
-    table = new_table("Images to remove, by the verdict that is the reason", "", *columns)
+    columns = "looked\nat", "not\nusable", "remove", *(reason.replace("_", "\n") for reason in reasons), "remaining"
+    table = new_table("Images to remove, and the verdicts they go by", "", *columns)
     for name, one in numbers["datasets"].items():
         counts = one["looked_at"], one["failed"], one["removed"], *one["removed_by_reason"].values(), one["remaining"]
         add_row(table, name, *(f"{count:,}" for count in counts))
     print_table(table)
+    if n_flat := sum(one["low_information"] for one in numbers["datasets"].values()):
+        flat = counted(n_flat, "image is", "images are")
+        print_lines([f"{flat} too flat to be told apart; only equal bytes or pixels make a copy of such."])
     print_lines([*_examples(result), _audit_line(result), *_next_lines(result)])
 
 
 def _examples(result: "Deduped") -> list[str]:
     """Some removals of each dataset; names are quoted as Python does, as they may hold anything."""
+    from overlens.verdicts import SAME_PICTURE, VERDICTS
+
+    certain = VERDICTS[:SAME_PICTURE]  # Of equal files and pixels nothing can be more or less sure.
     shown: dict[str, list[str]] = {}
     for dataset, image, reason, kept_dataset, kept_image, strength, via in result.rows():
         lines = shown.setdefault(dataset, [])
         if len(lines) < N_EXAMPLES:
+            sure = "" if reason in certain else f", strength {strength}"
             chain = ", through other copies" if via else ""
-            words = f"{reason.replace('_', ' ')}, {strength}{chain}"
-            lines.append(f"  {dataset} {image!r} is {kept_dataset} {kept_image!r} ({words})")
-    return ["Such as:", *(line for lines in shown.values() for line in lines)] if shown else []
+            words = f"{reason.replace('_', ' ')}{sure}{chain}"
+            lines.append(f"  {dataset} {image!r}, a copy of {kept_dataset} {kept_image!r} ({words})")
+    return ["The first of each dataset:", *(line for lines in shown.values() for line in lines)] if shown else []
 
 
 def _audit_line(result: "Deduped") -> str:
     n_left = result.settled.n_left
     if not len(result.settled.removal):
         return "Nothing to remove: no verified copy was found."
-    rounds = f"{len(n_left)} time{'s' * (len(n_left) > 1)}"
-    return f"Audit: what remains was searched again, {rounds}; verified copies left: {n_left[-1]}."
+    rounds = counted(len(n_left), "time")
+    return f"Audit: what remains was searched again, {rounds}; verified copies left: {n_left[-1]:,}."
 
 
 def _next_lines(result: "Deduped") -> list[str]:
     if result.problems:
-        return ["No list was written; what an earlier run wrote is as it was."]
+        earlier = "; what an earlier run wrote is as it was" if result.layout.audit.exists() else ""
+        return [f"No list was written{earlier}."]
     if result.cleaned is None:
         return ["Dry run: no list was written. --apply writes the removal list, the audit and what remains."]
     lines = [f"Removal list: {result.layout.removed}", f"Audit: {result.layout.audit}"]
-    return lines + [f"What remains of {name}: --datasets {name}={path}" for name, path in result.cleaned.items()]
+    rest = {name: path for name, path in result.cleaned.items() if result.n_remaining(name)}
+    lines += [f"Nothing remains of {name}: leave it out from now on." for name in result.cleaned if name not in rest]
+    return lines + [f"What remains of {name}: --datasets {name}={path}" for name, path in rest.items()]
 
 
 def _failure(result: "Deduped") -> str:
     if result.problems:
         return f"what was written does not read as what remains: {'; '.join(result.problems)}"
     left = result.left_pairs()
-    listed = "; ".join(f"{a} {one!r} and {b} {two!r} ({verdict})" for a, one, b, two, verdict, _ in left[:20])
-    more = f"; and {len(left) - 20} more" if len(left) > 20 else ""
+    pairs, rounds = counted(len(left), "verified pair is", "verified pairs are"), len(result.settled.n_left)
+    listed = "; ".join(f"{a} {one!r} and {b} {two!r} ({verdict})" for a, one, b, two, verdict, _ in left[:N_LISTED])
+    first = "" if len(left) <= N_LISTED else f"the first {N_LISTED}: "
     return (
-        f"{len(left)} verified pairs are left after {len(result.settled.n_left)} rounds, so no lists are written: "
-        f"{listed}{more}. Raise --max-candidates and run again"
+        f"{pairs} left after {counted(rounds, 'round')}, so no lists are written; raise --max-candidates and run again "
+        f"({first}{listed})"
     )

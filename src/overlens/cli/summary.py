@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from overlens.cli.terminal import PLAIN_WIDTH, add_row, new_table, print_lines, print_table, run_with_progress
-from overlens.config import RunConfig
+from overlens.config import METHODS, RunConfig
+from overlens.counted import counted
 from overlens.layout import CrossLayout
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from overlens.analysis import Analysis
+    from overlens.calibration.choice import Calibration
     from overlens.copies import Copies
 
 MOST_FULL_DATASETS = 3
@@ -76,41 +78,78 @@ def _datasets_table(analysis: "Analysis") -> "Table":
 
 def _print_matches(analysis: "Analysis") -> None:
     """Print how many images have a match: one row for each dataset within itself and in every other."""
-    overlaps = list(analysis.overlaps().values())
-    columns = [_criterion(analysis, method) for method in analysis.overlaps()]
-    table = new_table("Images with a match", "", "images", *columns)
+    overlaps = analysis.overlaps()
+    heads = [head for method in overlaps for head in _criterion(analysis, method)]
+    table = new_table("Images with a match", "", "images", *heads)
     n_silent = 0
     for name in analysis.datasets:
         for other in sorted(analysis.datasets, key=lambda one: one != name):
-            if name == other == analysis.config.reference:
+            counts = [overlap.count(name, other) for overlap in overlaps.values()]
+            if None in counts:
                 continue  # What is taken as given is not compared with itself.
-            counts = [o.within[name] if other == name else o.contained[name][other] for o in overlaps]
             if len(analysis.datasets) > MOST_FULL_DATASETS and not any(counts):
                 n_silent += 1
                 continue
             where = f"within {name}" if other == name else f"{name} in {other}"
-            shares = [overlap.share(name, other) for overlap in overlaps]
-            cells = [f"{n:,} ({share:.1%})" for n, share in zip(counts, shares, strict=True)]
+            cells = [cell for method in overlaps for cell in _match_cells(analysis, method, (name, other))]
             add_row(table, where, f"{analysis.datasets[name].n_kept:,}", *cells)
     if table.row_count:
         print_table(table)
     if n_silent:
         others = "the other " if table.row_count else ""
-        print_lines([f"In {others}{n_silent} combinations of datasets no image has a match.", ""])
+        print_lines([f"In {others}{counted(n_silent, 'combination')} of datasets no image has a match."])
+    if reference := analysis.config.reference:
+        print_lines([f"Within {reference} no match was looked for: it is the reference."])
+    if n_silent or reference:
+        print_lines([""])
+
+
+def _criterion(analysis: "Analysis", method: str) -> list[str]:
+    """Return the heads of the columns of a method; where each couple has its own threshold, that is a column, too."""
+    hashing = analysis.config.hashing
+    if method not in METHODS:
+        return ["verified\ncopies"]
+    name, sign, unit = "cosine", "≥", ""
+    if method != "cosine":
+        name, sign, unit = hashing.hash_type, "≤", f" of {hashing.n_bits} bits"
+    if analysis.thresholds.is_automatic(method):
+        return [f"{name}\n{sign}{unit}", "with a\nmatch"]
+    return [f"{name}\n{sign} {analysis.thresholds.words(method)}{unit}"]
+
+
+def _match_cells(analysis: "Analysis", method: str, couple: tuple[str, str]) -> list[str]:
+    n_matched, n_images = analysis.overlaps()[method].count(*couple), analysis.datasets[couple[0]].n_kept
+    cell = f"{n_matched:,} ({_percent(n_matched or 0, n_images)})"
+    if method not in METHODS or not analysis.thresholds.is_automatic(method):
+        return [cell]
+    return [_threshold(method, analysis.thresholds.of(method, *couple)), cell]
+
+
+def _threshold(method: str, chosen: float) -> str:
+    return f"{chosen:.3f}" if method == "cosine" else f"{chosen:g}"
+
+
+def _percent(n: int, n_all: int) -> str:
+    """Return a share with one decimal; what is not none and not all does not look so."""
+    share = n / n_all if n_all else 0.0
+    if 0 < share < 0.0005:
+        return "<0.1%"
+    return ">99.9%" if 0.9995 <= share < 1 else f"{share:.1%}"
 
 
 def _print_evidence(analysis: "Analysis", copies: "Copies") -> None:
-    """Print the judged pairs by kind, and what became of them."""
+    """Print the judged pairs by kind, how much the datasets have in common, and what became of the candidates."""
     from overlens.verdicts import VERDICTS
 
-    table = new_table("Pairs by evidence", "", *(verdict.replace("_", "\n") for verdict in VERDICTS))
+    table = new_table("Pairs by evidence", "", *(verdict.replace("_", "\n") for verdict in VERDICTS), "Jaccard\nindex")
     silent = []
     for (name, other), counts in copies.overlap.pairs_by_verdict.items():
-        if name == other == analysis.config.reference:
-            continue
         where = f"within {name}" if name == other else f"{name} and {other}"
-        if any(counts[verdict] for verdict in VERDICTS):
-            add_row(table, where, *(f"{counts[verdict]:,}" for verdict in VERDICTS))
+        # By way of a third dataset two may share pictures of which no pair was looked at.
+        jaccard = copies.overlap.jaccard.get((name, other), 0.0)
+        if jaccard or any(counts[verdict] for verdict in VERDICTS):
+            shared = "" if name == other else f"{jaccard:.3f}" if jaccard >= 0.0005 or not jaccard else "<0.001"
+            add_row(table, where, *(f"{counts[verdict]:,}" for verdict in VERDICTS), shared)
         else:
             silent.append(where)
     if table.row_count:
@@ -118,29 +157,29 @@ def _print_evidence(analysis: "Analysis", copies: "Copies") -> None:
     if silent:
         # Two combinations may be joined by "and" themselves, so they are parted by semicolons.
         line = f"No pair of any kind: {'; '.join(silent)}."
-        short = f"No pair of any kind: {len(silent)} combinations of datasets."
+        short = f"No pair of any kind: {counted(len(silent), 'combination')} of datasets."
         print_lines([line if len(line) <= PLAIN_WIDTH else short])
     print_lines([*_verification_lines(analysis, copies), ""])
 
 
 def _verification_lines(analysis: "Analysis", copies: "Copies") -> list[str]:
-    found, judged = copies.overlap, copies.judged
-    lines = [
-        f"Candidate pairs looked at: {len(judged):,}; {copies.n_refuted:,} of them were refuted and are not listed."
-    ]
-    if analysis.config.reference is not None:
-        lines.append(f"Pairs within {analysis.config.reference} were not looked for: it is the reference.")
+    found, cross = copies.overlap, CrossLayout(analysis.output)
+    refuted = counted(copies.n_refuted, "was refuted and is", "were refuted and are")
+    lines = [f"Candidate pairs looked at: {len(copies.judged):,}; of these {refuted} not listed."]
     if found.n_groups:
-        lines.append(f"The first four kinds are copies: {found.n_grouped:,} images in {found.n_groups:,} groups.")
+        images, groups = counted(found.n_grouped, "image"), counted(found.n_groups, "group")
+        lines.append(f"The first four kinds are copies: {images} in {groups}, each of one picture.")
+        if len(analysis.datasets) > 1:
+            lines.append("Jaccard index: pictures that both have, as a share of those that either has.")
     else:
         lines.append("No copies were found.")
     if n_flat := sum(copies.n_low_information.values()):
-        lines.append(f"{n_flat:,} images are too flat to be told apart; only equal bytes or pixels join them.")
-    if n_capped := judged.candidates.n_capped:
-        limit = analysis.config.verification.max_candidates
-        lines.append(
-            f"{n_capped:,} images had more than {limit} candidates (--max-candidates); the best were looked at."
-        )
+        flat = counted(n_flat, "image is", "images are")
+        lines.append(f"{flat} too flat to be told apart; only equal bytes or pixels count: {cross.low_information}")
+    if n_capped := copies.judged.candidates.n_capped:
+        limit = counted(analysis.config.verification.max_candidates, "candidate")
+        capped = counted(n_capped, "image")
+        lines.append(f"{capped} had more than {limit} (--max-candidates); the best were looked at.")
     return lines
 
 
@@ -150,7 +189,8 @@ def _recall_lines(analysis: "Analysis") -> list[str]:
     for recall in analysis.recalls:
         if not recall.n_shared:
             continue
-        where = f"{recall.dataset_a} and {recall.dataset_b} share {recall.n_shared:,} identifiers ({recall.source})"
+        shared = counted(recall.n_shared, "identifier")
+        where = f"{recall.dataset_a} and {recall.dataset_b} share {shared} ({recall.source})"
         found = (f"{one.method} {one.n_found:,} ({one.share_found:.0%})" for one in recall.methods)
         lines.append(f"{where}. Found: {', '.join(found)}.")
     if any(recall.missed for recall in analysis.recalls):
@@ -163,27 +203,35 @@ def _print_calibrations(analysis: "Analysis") -> None:
     calibrations = analysis.thresholds.calibrations
     if not calibrations:
         return
-    columns = "threshold", "pairs", "verified", "false", "at most", "edits found", ""
-    rate = f"{100 * calibrations[0].rate:.3g} %"
-    table = new_table(f"Thresholds chosen for a false discovery rate of at most {rate}", "", *columns)
+    columns = "threshold", "pairs", "verified\ncopies", "others", "at most", "edits\nfound", ""
+    rate = f"{100 * calibrations[0].rate:.3g}%"
+    table = new_table(f"Thresholds chosen so that at most {rate} of the pairs are no verified copies", "", *columns)
     for one in calibrations:
-        name = f"{one.method}, {one.where}"
-        for place in one.telling_places():
-            shares = one.false_discovery_rate(place), one.upper_bound(place), one.recall(place)
-            texts = ("" if share is None else f"{share:.1%}" for share in shares)
-            counts = f"{one.n_pairs[place]:,}", f"{one.n_verified[place]:,}"
-            mark = "" if place != one.place else "chosen" if one.is_kept else "not kept"
-            add_row(table, name, f"{one.thresholds[place]:g}", *counts, *texts, mark)
-            name = ""
+        for row, place in enumerate(one.telling_places()):
+            add_row(table, f"{one.method}, {one.where}" if row == 0 else "", *_calibration_cells(one, place))
     print_table(table)
     whole = CrossLayout(analysis.output).calibration
     print_lines(
         [
-            "False: share of the pairs that are no verified copies; at most: its upper end with 95 % confidence.",
+            "Others: share of the pairs that are no verified copies; at most: its upper end with 95% confidence.",
+            "Edits found: share of known edits (crops, mirrorings, ...) of your images that pass the threshold.",
             f"Whole curves, reasons, and edits one by one: {whole}",
             "",
         ]
     )
+
+
+def _calibration_cells(one: "Calibration", place: int) -> list[str]:
+    shares = one.false_discovery_rate(place), one.upper_bound(place), one.recall(place)
+    texts = ["" if share is None else f"{share:.1%}" for share in shares]
+    mark = "" if place != one.place else "chosen" if one.is_kept else "not kept"
+    return [
+        _threshold(one.method, one.thresholds[place]),
+        f"{one.n_pairs[place]:,}",
+        f"{one.n_verified[place]:,}",
+        *texts,
+        mark,
+    ]
 
 
 def _transfer_table(analysis: "Analysis") -> "Table":
@@ -196,16 +244,6 @@ def _transfer_table(analysis: "Analysis") -> "Table":
         where = f"{transfer.source.dataset} to {transfer.target.dataset}"
         add_row(table, where, len(transfer.classes), f"{transfer.n_evaluated:,}", *cells)
     return table
-
-
-def _criterion(analysis: "Analysis", method: str) -> str:
-    config = analysis.config
-    if method == "verified":
-        return "verified\ncopies"
-    words = analysis.thresholds.words(method)
-    if method == "cosine":
-        return f"cosine\n≥ {words}"
-    return f"{config.hashing.hash_type}\n≤ {words} of {config.hashing.n_bits} bits"
 
 
 def _model_line(analysis: "Analysis") -> str:

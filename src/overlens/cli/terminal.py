@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from overlens.analysis import Analysis
 
-PLAIN_WIDTH = 110
+PLAIN_WIDTH, UNBOUNDED_WIDTH = 110, 100_000
 
 
 def run_with_progress(config: RunConfig, *, verbose: bool) -> "Analysis":
@@ -57,8 +57,18 @@ def print_lines(lines: list[str]) -> None:
 
 
 def print_table(table: "Table") -> None:
-    """Print a table on stdout."""
-    _stdout().print(table)
+    """Print a table on stdout: on a terminal to its width, else as wide as its names are, so that none is broken."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if console.is_terminal:
+        console.print(table)
+        return
+    wide = Console(highlight=False, width=UNBOUNDED_WIDTH)
+    wide = Console(highlight=False, width=wide.measure(table).maximum)
+    with wide.capture() as capture:
+        wide.print(table)
+    click.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
 
 
 def new_table(title: str, *columns: str) -> "Table":
@@ -79,10 +89,3 @@ def add_row(table: "Table", *cells: object) -> None:
     from rich.text import Text
 
     table.add_row(*(Text(str(cell)) for cell in cells))
-
-
-def _stdout() -> "Console":
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)

@@ -19,6 +19,7 @@ import numpy as np
 from overlens.atomic import sole_writer, write_json
 from overlens.config import DatasetSpec, RunConfig
 from overlens.copies import find_copies, without_images
+from overlens.counted import counted
 from overlens.dedupe.removal import RemovalRule, name_of, removal_rows
 from overlens.dedupe.settle import FindPairs, Found, Settled, settle
 from overlens.dedupe.write import replaced_folder, write_removal
@@ -71,6 +72,10 @@ class Deduped:
     def layout(self) -> CleanedLayout:
         """Where it is written."""
         return CleanedLayout(CrossLayout(self.config.output_root).cleaned)
+
+    def n_remaining(self, dataset: str) -> int:
+        """Number of images of a dataset that were looked at and stay."""
+        return int(self._numbers(self.settled.whole.roster.number_of(dataset))["remaining"])
 
     def rows(self) -> Iterator[tuple[str, ...]]:
         """Yield the removal list, as `overlens.dedupe.removal.REMOVAL_COLUMNS`."""
@@ -183,9 +188,13 @@ def make_search(
 
 def _require_workable(config: RunConfig, *, across_only: bool) -> None:
     if config.from_embeddings:
-        raise ConfigError("--from-embeddings has no images, so no copy can be verified; leave it out to remove copies")
+        raise ConfigError(
+            "--from-embeddings reads no images, and only copies whose pictures were held against one another are "
+            "removed; leave it out and name the images: --datasets NAME=FOLDER (what is merely alike is listed by "
+            "overlens compute --from-embeddings)"
+        )
     if not config.verify:
-        raise ConfigError("only verified copies are removed; leave out --no-verify")
+        raise ConfigError("--no-verify cannot be had here: only verified copies are removed; leave it out")
     if across_only and len(config.datasets) < 2:
         raise ConfigError("--across-only needs two datasets or more; name another with --datasets, or leave it out")
     folder = CrossLayout(config.output_root).cleaned.resolve()
@@ -222,14 +231,17 @@ def _notices(result: Deduped, known: Sequence[KnownImages]) -> list[str]:
     for place, images in enumerate(known):
         name, numbers = images.listing.dataset, result._numbers(place)
         if numbers["looked_at"] and not numbers["remaining"]:
-            lines += tell(name, ["WARNING: all its images would be removed; name it with --reference to keep them"])
+            lines += tell(name, ["WARNING: all its images are copies to remove; name it with --reference to keep them"])
         left_out = list_left_out(result.config.datasets[place], result.config.root, images.listing)
         lines += tell(name, [*_tell_left_out(left_out)])
         if n_staying := numbers["failed"] - len(left_out):
-            lines += tell(name, [f"{n_staying} images could not be used, were not looked at, and stay"])
+            words = "image could not be used, was not looked at, and stays"
+            many = "images could not be used, were not looked at, and stay"
+            lines += tell(name, [counted(n_staying, words, many)])
     n_odd = sum(row[1].startswith(_FORMULA_STARTS) or row[4].startswith(_FORMULA_STARTS) for row in result.rows())
     if n_odd:
-        words = f"{n_odd} lines hold names that a spreadsheet would take for a formula; import the columns as text"
+        odd = counted(n_odd, "line holds a name", "lines hold names")
+        words = f"{odd} that a spreadsheet would take for a formula; import the columns as text"
         lines += tell(result.layout.removed.name, [words])
     return lines
 
@@ -237,7 +249,8 @@ def _notices(result: Deduped, known: Sequence[KnownImages]) -> list[str]:
 def _tell_left_out(left_out: Sequence[Failure]) -> Iterator[str]:
     for reason in dict.fromkeys(failure.reason for failure in left_out):
         keys = [failure.key for failure in left_out if failure.reason == reason]
-        yield f"{len(keys)} images are left out of what remains, such as {keys[0]}: {reason}"
+        such = "" if len(keys) == 1 else "such as "
+        yield f"{counted(len(keys), 'image is', 'images are')} left out of what remains ({such}{keys[0]}): {reason}"
 
 
 def _write(result: Deduped, known: Sequence[KnownImages]) -> Deduped:

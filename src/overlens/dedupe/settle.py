@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from overlens.counted import counted
 from overlens.dedupe.removal import Removal, RemovalRule, plan_removal
 from overlens.edges import Edges
 from overlens.errors import StoreError
@@ -111,7 +112,10 @@ def _in_rows_of(whole: Found, rest: Found, removal: Removal) -> Edges:
     if rows is None:
         return edges
     if len(rows) != rest.roster.n_images:
-        raise StoreError(f"{len(rows)} images remain, but {rest.roster.n_images} were looked at; run again")
+        n_seen = rest.roster.n_images
+        raise StoreError(
+            f"{counted(len(rows), 'image remains', 'images remain')}, but {n_seen:,} were looked at; run again"
+        )
     return Edges(rows[edges.left], rows[edges.right], edges.verdicts, edges.strengths)
 
 
