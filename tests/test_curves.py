@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from overlens.calibration.thresholds import given_thresholds
 from overlens.config import PairConfig
 from overlens.curves import (
     OverlapCurve,
@@ -46,12 +47,16 @@ def datasets():
     return made
 
 
+def thresholds_of(datasets, config):
+    return given_thresholds(config, [features.dataset for features in datasets])
+
+
 def curves_of(datasets, method, config):
     if method == "cosine":
         rows = {features.dataset: features.embeddings for features in datasets}
-        return cosine_curves(rows, min_similarity=config.min_similarity), config.min_similarity
+        return cosine_curves(rows, min_similarities=[config.min_similarity]), config.min_similarity
     hashes = {features.dataset: features.hashes for features in datasets}
-    return distance_curves(hashes, n_bits=64, max_distance_bits=config.max_distance_bits), config.max_distance_bits
+    return distance_curves(hashes, n_bits=64, max_distances=[config.max_distance_bits]), config.max_distance_bits
 
 
 @pytest.mark.parametrize(
@@ -68,7 +73,7 @@ def curves_of(datasets, method, config):
     ids=lambda value: value if isinstance(value, str) else f"{value.min_similarity:g}, {value.max_distance_bits}",
 )
 def test_the_count_at_the_own_threshold_is_that_of_the_run(datasets, method, config, tmp_path):
-    overlap = match_datasets(method, datasets, config, tmp_path, Progress()).overlap
+    overlap = match_datasets(method, datasets, thresholds_of(datasets, config), tmp_path, Progress()).overlap
     curves, threshold = curves_of(datasets, method, config)
     assert len(curves) == 9
     for curve in curves:
@@ -82,7 +87,8 @@ def test_the_count_at_the_own_threshold_is_that_of_the_run(datasets, method, con
 
 @pytest.mark.parametrize("threshold", [0.5, 0.75, 0.93, 0.99])
 def test_every_other_threshold_is_what_a_run_there_would_say(datasets, threshold, tmp_path):
-    overlap = match_datasets("cosine", datasets, PairConfig(min_similarity=threshold), tmp_path, Progress()).overlap
+    thresholds = thresholds_of(datasets, PairConfig(min_similarity=threshold))
+    overlap = match_datasets("cosine", datasets, thresholds, tmp_path, Progress()).overlap
     curves, _ = curves_of(datasets, "cosine", PairConfig(min_similarity=0.9))
     counts = {(curve.dataset, curve.other): curve.count_at(threshold) for curve in curves}
     assert counts["left", "right"] == overlap.contained["left"]["right"] > 0
@@ -94,7 +100,7 @@ def test_every_other_threshold_is_what_a_run_there_would_say(datasets, threshold
 def test_progress_sums_up_to_all_comparisons(datasets):
     seen = []
     rows = {features.dataset: features.embeddings for features in datasets}
-    cosine_curves(rows, min_similarity=0.9, progress=seen.append)
+    cosine_curves(rows, min_similarities=[0.9], progress=seen.append)
     within = sum(count_comparisons(size, None) for size in SIZES.values())
     assert sum(seen) == within + 70 * 45 + 70 * 1 + 45 * 1
 
@@ -122,7 +128,7 @@ def matched(blocks, n, m):
 @pytest.mark.parametrize("threshold", [0.8, 0.9])
 def test_published_embeddings_count_as_their_pairs_do(published, threshold):
     rows, _ = published
-    counts = {(c.dataset, c.other): c.count_at(threshold) for c in cosine_curves(rows, min_similarity=0.9)}
+    counts = {(c.dataset, c.other): c.count_at(threshold) for c in cosine_curves(rows, min_similarities=[0.9])}
     for a, b in combinations(rows, 2):
         pairs = find_cosine_pairs(rows[a], rows[b], min_similarity=threshold)
         left, right = matched(pairs, len(rows[a]), len(rows[b]))
@@ -136,7 +142,7 @@ def test_published_embeddings_count_as_their_pairs_do(published, threshold):
 def test_published_hashes_count_as_their_pairs_do(published, threshold):
     _, hashes = published
     counts = {
-        (c.dataset, c.other): c.count_at(threshold) for c in distance_curves(hashes, n_bits=64, max_distance_bits=5)
+        (c.dataset, c.other): c.count_at(threshold) for c in distance_curves(hashes, n_bits=64, max_distances=[5])
     }
     for a, b in combinations(hashes, 2):
         pairs = find_hamming_pairs(hashes[a], hashes[b], max_distance_bits=threshold)
@@ -147,11 +153,19 @@ def test_published_hashes_count_as_their_pairs_do(published, threshold):
 @settings(max_examples=25, deadline=None)
 @given(st.floats(-1, 1))
 def test_cosine_thresholds_hold_the_grid_and_the_own_one(own):
-    thresholds = cosine_thresholds(own)
+    thresholds = cosine_thresholds([own])
     assert list(thresholds) == sorted(set(thresholds))
     assert {own, 0.5, 0.9, 0.99} <= set(thresholds)
     assert thresholds[0] >= min(own, 0.5)
     assert max(np.diff(thresholds)) < 0.0101
+
+
+def test_every_own_threshold_is_among_those_of_all_curves(datasets):
+    own = [0.613, 0.9, 0.4321, 0.613]
+    rows = {features.dataset: features.embeddings for features in datasets}
+    thresholds = {curve.thresholds for curve in cosine_curves(rows, min_similarities=own)}
+    assert len(thresholds) == 1 and {*own, 0.44, 0.99} <= set(*thresholds)
+    assert distance_thresholds(8, [3, 20, 3]) == (*range(8), 20)
 
 
 @pytest.mark.parametrize(
@@ -160,12 +174,12 @@ def test_cosine_thresholds_hold_the_grid_and_the_own_one(own):
     ids=["64 bits", "short hash", "wide own threshold", "own threshold above the hash"],
 )
 def test_distance_thresholds(n_bits, own, expected):
-    assert distance_thresholds(n_bits, own) == tuple(expected)
+    assert distance_thresholds(n_bits, [own]) == tuple(expected)
 
 
 def test_padding_bits_are_no_match():
     """A hash of 4 bits fills a byte; a lone image has no match at any threshold."""
-    curves = distance_curves({"a": np.zeros((1, 1), np.uint8)}, n_bits=4, max_distance_bits=9)
+    curves = distance_curves({"a": np.zeros((1, 1), np.uint8)}, n_bits=4, max_distances=[9])
     assert curves[0].n_matched == (0, 0, 0, 0, 0)
 
 
@@ -231,6 +245,6 @@ def test_the_table_reads_back(datasets):
 
 def test_an_empty_dataset_has_a_flat_curve():
     rows = {"a": np.eye(4, dtype=np.float32), "none": np.empty((0, 4), np.float32)}
-    curves = {(c.dataset, c.other): c for c in cosine_curves(rows, min_similarity=0.9)}
+    curves = {(c.dataset, c.other): c for c in cosine_curves(rows, min_similarities=[0.9])}
     assert set(curves["none", "a"].shares) == set(curves["a", "none"].shares) == {0.0}
     assert curves["none", "none"].size == 0

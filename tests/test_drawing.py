@@ -9,6 +9,7 @@ import overlens
 from overlens.analysis import Analysis
 from overlens.drawing import draw_galleries, draw_projections
 from overlens.features import KnownImages
+from overlens.overlap_pictures import draw_overlaps
 from overlens.progress import Progress
 from overlens.projections.methods import ProjectionTable
 from overlens.testing import FakeEncoder, write_pictures
@@ -47,12 +48,15 @@ def test_galleries_of_whole_images_leave_nothing_to_say(runs):
     assert len(list(runs[0].output.rglob("*_duplicate_examples_*.png"))) == 9
 
 
-def test_galleries_open_no_image_again(runs):
-    analysis, known = runs
+def remove_images(known: tuple[KnownImages, ...]) -> None:
     for images in known:
         for path in images.listing.paths:
             path.unlink()
-    assert draw_galleries(analysis, known, Progress()) == []
+
+
+def test_galleries_open_no_image_again(runs):
+    remove_images(runs[1])
+    assert draw_galleries(*runs, Progress()) == []
 
 
 def test_without_evidence_images_are_opened_for_their_first_gallery_only(
@@ -60,9 +64,7 @@ def test_without_evidence_images_are_opened_for_their_first_gallery_only(
 ):
     analysis, known = run(tmp_path, monkeypatch, no_verify=True)
     assert draw_galleries(analysis, known, Progress()) == []
-    for images in known:
-        for path in images.listing.paths:
-            path.unlink()
+    remove_images(known)
     assert draw_galleries(analysis, known, Progress()) == []
 
 
@@ -127,3 +129,11 @@ def test_too_few_images_are_said_and_make_no_table(tmp_path: Path):
     tables, notices = draw_projections(with_projections(result, ("tsne", "umap")), Progress())
     assert tables == ()
     assert notices == ["few: no projection of 3 images: at least 5 are needed"]
+
+
+def test_the_layout_error_stands_in_the_numbers_and_misfit_is_told(runs, monkeypatch: pytest.MonkeyPatch):
+    numbers = runs[0].to_json()["methods"]
+    assert {method: counts["venn_layout_error"] for method, counts in numbers.items()} == dict.fromkeys(numbers, 0.0)
+    assert draw_overlaps(runs[0]) == []
+    monkeypatch.setattr("overlens.report.venn_geometry.Arrangement.describe_misfit", lambda _: ("off by 3 %",))
+    assert "venn_diagram_verified.png: off by 3 %" in draw_overlaps(runs[0])

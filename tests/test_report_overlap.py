@@ -1,20 +1,29 @@
 import io
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.text import Text
 from PIL import Image
 
 from overlens.overlap import Overlap, measure_overlap
 from overlens.report.gallery import draw_gallery
-from overlens.report.style import DPI
+from overlens.report.style import DATASET_COLOURS, DPI, Sheet
 from overlens.report.venn import draw_overlap_matrix, draw_venn
-from overlens.report.venn_geometry import drawn_areas, place_circles, venn_regions, worst_region
+from overlens.report.venn_geometry import (
+    arrange_circles,
+    drawn_areas,
+    place_circles,
+    venn_layout_error,
+    venn_regions,
+    worst_region,
+)
 from overlens.report.venn_labels import STEP, Label, _cells_of_box, place_labels
-from overlens.report.views import OverlapText, PairCard
+from overlens.report.views import GalleryText, OverlapText, PairCard, ShownImage
 
 TEXT = OverlapText("at cosine similarity ≥ 0.9", "encoder offline (not CLIP)", {"a": 500})
 
@@ -57,6 +66,10 @@ THREE = {
         {"a": 90, "b": 60, "c": 80}, {("a", "b"): range(3), ("b", "c"): range(6), ("c", "a"): range(7)}
     ),
 }
+IMPOSSIBLE = overlap_of(
+    dict.fromkeys("abc", 100),
+    {("a", "c"): range(90), ("c", "a"): range(90), ("b", "c"): range(90), ("c", "b"): range(90)},
+)
 SPECIAL = {
     "empty dataset": overlap_of({"a": 100, "b": 0}, {}),
     "all empty": overlap_of({"a": 0, "b": 0}, {}),
@@ -126,12 +139,60 @@ def test_a_region_of_one_direction_is_drawn():
 
 def test_an_impossible_layout_is_said():
     """a and b share nothing, and each holds all of c."""
-    overlap = overlap_of(
-        dict.fromkeys("abc", 100),
-        {("a", "c"): range(90), ("c", "a"): range(90), ("b", "c"): range(90), ("c", "b"): range(90)},
-    )
-    regions = venn_regions(overlap)
+    regions = venn_regions(IMPOSSIBLE)
     assert worst_region(regions, place_circles(regions)) is not None
+
+
+@pytest.mark.parametrize("overlap", TWO.values(), ids=TWO.keys())
+def test_two_circles_have_no_layout_error(overlap):
+    assert venn_layout_error(overlap) < 0.01
+    assert arrange_circles(overlap).describe_misfit() == ()
+
+
+def test_the_layout_error_is_that_of_the_drawn_regions():
+    overlap = THREE["one way only"]
+    arrangement = arrange_circles(overlap)
+    areas = drawn_areas(arrangement.regions, arrangement.circles)
+    off = [
+        abs(areas[region.datasets] - region.area) / min(overlap.sizes[name] for name in region.datasets)
+        for region in arrangement.regions
+    ]
+    assert venn_layout_error(overlap) == pytest.approx(max(off), abs=0.001)
+    assert venn_layout_error(IMPOSSIBLE) > 0.02
+    (sentence,) = arrange_circles(IMPOSSIBLE).describe_misfit()
+    assert sentence.startswith("the circles cannot be drawn in proportion, areas are off by up to")
+
+
+@pytest.mark.parametrize("sizes", [{}, {"a": 0, "b": 0}, dict.fromkeys("abcd", 5)], ids=["none", "empty", "four"])
+def test_without_circles_there_is_no_layout_error(sizes):
+    overlap = overlap_of(sizes, {})
+    assert venn_layout_error(overlap) is None
+    with pytest.raises(ValueError, match="circles show 1 to 3 datasets"):
+        arrange_circles(overlap)
+
+
+@pytest.mark.parametrize(
+    ("overlap", "n_rims"),
+    [(TWO["identical"], 2), (THREE["all"], 3), (THREE["two inside one"], 1)],
+    ids=["two equal", "three equal", "inside"],
+)
+def test_every_rim_shows_its_colour(overlap, n_rims):
+    """Equal circles lie on one another: each has a share of the rim, and a sentence says so."""
+    picture = np.asarray(Image.open(io.BytesIO(draw_venn(overlap, TEXT))).convert("RGB"))
+    seen = [int((picture == _rgb(colour)).all(axis=2).sum()) for colour in DATASET_COLOURS[: len(overlap.sizes)]]
+    assert min(seen) > 400
+    if n_rims > 1:
+        assert max(seen) < 2 * min(seen)
+
+
+def _rgb(colour: str) -> list[int]:
+    return [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+
+
+def test_a_circle_in_another_keeps_clear_of_its_rim():
+    circles = arrange_circles(TWO["contained"]).circles
+    gap = circles.radii[0] - circles.radii[1] - np.hypot(*(circles.centres[0] - circles.centres[1]))
+    assert gap > 0.3 * (circles.radii[0] - circles.radii[1])
 
 
 @pytest.mark.parametrize("overlap", EVERY.values(), ids=EVERY.keys())
@@ -182,6 +243,33 @@ def test_odd_matrices_are_drawn(overlap):
     assert draw_overlap_matrix(overlap, TEXT).startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("draw", [draw_venn, draw_overlap_matrix], ids=["venn", "matrix"])
+def test_what_was_not_looked_for_is_said_and_is_no_number(draw, monkeypatch):
+    plain = TWO["some"]
+    overlap = replace(plain, within={**plain.within, "b": None}, pairs_within={**plain.pairs_within, "b": None})
+    words = words_of(draw, overlap, monkeypatch)
+    assert "Matches within b, the reference, were not looked for." in words
+    assert words.count("0.0 %") == (1 if draw is draw_overlap_matrix else 0)
+    assert ("not looked\nfor" in words) == (draw is draw_overlap_matrix)
+
+
+@pytest.mark.parametrize("draw", [draw_venn, draw_overlap_matrix], ids=["venn", "matrix"])
+def test_long_names_show_where_they_differ(draw, monkeypatch):
+    names = ["museum_collection_2020_train", "museum_collection_2020_test"]
+    overlap = overlap_of(dict.fromkeys(names, 30), {(a, b): range(9) for a in names for b in names if a != b})
+    words = words_of(draw, overlap, monkeypatch)
+    shown = [word for word in words if word.startswith("museum") and "…" in word]
+    assert {word[-4:] for word in shown} == {"rain", "test"}
+
+
+def words_of(draw, overlap, monkeypatch) -> list[str]:
+    """Draw a picture and return its texts."""
+    sheets: list[Sheet] = []
+    monkeypatch.setattr(Sheet, "png", lambda sheet: sheets.append(sheet) or b"")
+    draw(overlap, TEXT)
+    return [text.get_text() for text in sheets[0].figure.findobj(Text)]
+
+
 def test_texts_name_failures_and_the_criterion():
     text = OverlapText("at phash, distance ≤ 5", attempted={"a": 47, "b": 50})
     assert text.failures(TWO["some"]) == ("Images that could not be read and are not counted: 2 of a.",)
@@ -190,14 +278,26 @@ def test_texts_name_failures_and_the_criterion():
 
 
 def card(pixels: np.ndarray | None = None, name: str = "x.jpg") -> PairCard:
-    return PairCard(name, "a", "cat", pixels, name, "b", "dog", pixels, "cosine 0.987")
+    difference = "right picture: mirrored, shows 48 % of the left picture, has 12 % that the left picture has not"
+    return PairCard(ShownImage(name, "cat", pixels), ShownImage(name, "dog", pixels), "cosine 0.987", difference)
 
 
 def gallery(cards: list[PairCard], n_pairs: int) -> Image.Image:
-    png = draw_gallery(
-        cards, datasets=("a", "b"), n_pairs=n_pairs, criterion="cosine similarity ≥ 0.9", encoder="encoder x"
-    )
-    return Image.open(io.BytesIO(png)).convert("RGB")
+    text = GalleryText(("a", "b"), n_pairs, "Alike images", "most alike", ("encoder x",), "No pairs match.")
+    return Image.open(io.BytesIO(draw_gallery(cards, text))).convert("RGB")
+
+
+@pytest.mark.parametrize(
+    ("n_shown", "n_pairs", "title"),
+    [
+        (0, 0, "Alike images between a and b"),
+        (1, 1, "Alike images between a and b: the only pair"),
+        (2, 2, "Alike images between a and b: all 2 pairs"),
+        (10, 1234, "Alike images between a and b: the 10 most alike of 1,234 pairs"),
+    ],
+)
+def test_the_title_of_a_gallery_counts(n_shown, n_pairs, title):
+    assert GalleryText(("a", "b"), n_pairs, "Alike images", "most alike", (), "").title(n_shown) == title
 
 
 def test_no_pairs_are_a_small_picture_that_says_so():

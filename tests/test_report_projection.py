@@ -13,7 +13,7 @@ from overlens.records import ModelInfo
 from overlens.report.colouring import colour_groups
 from overlens.report.coordinates import coordinates_csv
 from overlens.report.figures import draw_projection, draw_transfer
-from overlens.report.plotly_page import WEBGL_FROM_IMAGES, projection_page
+from overlens.report.plotly_page import MAX_LEGEND_CHARACTERS, WEBGL_FROM_IMAGES, projection_page
 from overlens.report.style import (
     DPI,
     FAINT,
@@ -231,7 +231,17 @@ def test_a_long_label_is_shortened_in_the_legend_of_the_page_but_not_its_count()
     view = view_of(4, labels=("n" * 300,) * 4, datasets=("d" * 100,) * 4)
     for coloured_by in ("dataset", "label"):
         (trace,) = figure_of(projection_page(view, coloured_by=coloured_by))["data"]
-        assert trace["name"].endswith("… (4)") and len(trace["name"]) < 45
+        assert trace["name"].endswith(" (4)") and "…" in trace["name"] and len(trace["name"]) < 45
+
+
+def test_long_names_of_datasets_differ_in_the_legend_of_the_page():
+    names = [
+        f"museum_collection_of_the_{year}_digitisation_{part}" for year in (2020, 2021) for part in ("train", "test")
+    ]
+    view = view_of(4, datasets=tuple(names))
+    page = figure_of(projection_page(view, coloured_by="dataset"))
+    shown = {trace["name"] for trace in page["data"]}
+    assert len(shown) == 4 and all(len(name) <= MAX_LEGEND_CHARACTERS + 4 for name in shown)
 
 
 def test_csv_keeps_names_and_reads_back():
@@ -271,14 +281,14 @@ def test_transfer_draws_every_similarity(similarity):
 @pytest.mark.parametrize("text", HOSTILE_NAMES)
 def test_shortened_text_fits(text):
     for width in (0.6, 1.5, 4.0):
-        for shown in (shorten_end(text, width, 9), shorten_middle(text, width, 9), *wrap_text(text, width, 9)):
+        for shown in (shorten_end(text, width, 9), shorten_middle(text, width, (9, False)), *wrap_text(text, width, 9)):
             assert text_width(shown, 9) <= width
 
 
 def test_short_text_stays_whole_and_long_text_keeps_its_ends():
     assert shorten_end("Saint Jerome", 2, 9) == "Saint Jerome"
     assert shorten_end("n" * 300, 2, 9).endswith("n…")
-    middle = shorten_middle("begin" + "n" * 300 + "end.jpg", 2, 9)
+    middle = shorten_middle("begin" + "n" * 300 + "end.jpg", 2, (9, False))
     assert middle.startswith("begin") and middle.endswith("end.jpg") and "…" in middle
 
 

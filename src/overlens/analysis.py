@@ -26,6 +26,7 @@ from overlens.projections.methods import ProjectionTable
 from overlens.recall.identifiers import Identifiers
 from overlens.recall.measure import IdentifierRecall
 from overlens.records import Failure, Features, ModelInfo
+from overlens.report.venn_geometry import venn_layout_error
 from overlens.transfer import Transfer
 from overlens.version import __version__
 
@@ -231,6 +232,9 @@ class Analysis:
         }
 
     def _method_numbers(self, method: str) -> dict[str, Any]:
+        return {**self._counts(method), "venn_layout_error": venn_layout_error(self.overlap(method))}
+
+    def _counts(self, method: str) -> dict[str, Any]:
         pairs, hashing = self.config.pairs, self.config.hashing
         if method == VERIFIED_METHOD and self.copies is not None:
             return self.copies.to_json()

@@ -10,9 +10,11 @@ Shapes: n images of one dataset, t thresholds.
 import csv
 import io
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations_with_replacement
+from typing import TypeVar
 
 import numpy as np
 
@@ -30,6 +32,8 @@ from overlens.verdicts import VERIFIED
 
 Threshold = float | int | str
 Progress = Callable[[int], None]
+Searched = TypeVar("Searched")
+Best = TypeVar("Best")
 
 LOWEST_HUNDREDTH, HIGHEST_HUNDREDTH = 50, 99
 WIDEST_DISTANCE = 32
@@ -87,72 +91,59 @@ class OverlapCurve:
         return self.n_matched[self.thresholds.index(threshold)]
 
 
-def cosine_thresholds(min_similarity: float) -> tuple[float, ...]:
-    """Return 0.50, 0.51, ... 0.99 and the run's own threshold, ascending; the steps go down to a lower own threshold.
+def cosine_thresholds(own: Iterable[float]) -> tuple[float, ...]:
+    """Return 0.50, 0.51, ... 0.99 and the run's own thresholds, ascending; the steps go down to a lower own one.
 
     1.00 is left out, unless asked for: whether equal pictures reach it is a matter of the last bit.
     """
-    lowest = min(LOWEST_HUNDREDTH, math.ceil(min_similarity * 100))
+    asked = {float(similarity) for similarity in own}
+    lowest = min([LOWEST_HUNDREDTH, *(math.ceil(similarity * 100) for similarity in asked)])
     grid = {hundredth / 100 for hundredth in range(lowest, HIGHEST_HUNDREDTH + 1)}
-    return tuple(sorted(grid | {float(min_similarity)}))
+    return tuple(sorted(grid | asked))
 
 
-def distance_thresholds(n_bits: int, max_distance_bits: int) -> tuple[int, ...]:
-    """Return every distance from 0 to 32, or to one bit less than the hash, and the run's own threshold, ascending."""
-    return tuple(sorted({*range(min(WIDEST_DISTANCE, n_bits - 1) + 1), max_distance_bits}))
+def distance_thresholds(n_bits: int, own: Iterable[int]) -> tuple[int, ...]:
+    """Return every distance from 0 to 32, or to one bit less than the hash, and the run's own ones, ascending."""
+    return tuple(sorted({*range(min(WIDEST_DISTANCE, n_bits - 1) + 1), *own}))
 
 
 def cosine_curves(
-    embeddings: Mapping[str, Rows], *, min_similarity: float, progress: Progress | None = None
+    embeddings: Mapping[str, Rows], *, min_similarities: Iterable[float], progress: Progress | None = None
 ) -> tuple[OverlapCurve, ...]:
     """Return the curves of every dataset within itself and in every other, by cosine similarity.
 
     Args:
         embeddings: Dataset -> `(n, d)` float32 rows of length 1.
-        min_similarity: The run's own threshold, -1 to 1; counts there equal those of the run's pair search.
+        min_similarities: The run's own thresholds, -1 to 1; counts there equal those of the run's pair search.
         progress: Called with the number of pairs compared since the last call.
 
     Returns:
         One curve for each dataset and each other, in the order of `embeddings`; within it, the dataset itself first.
     """
-    thresholds = cosine_thresholds(min_similarity)
-    best: dict[tuple[str, str], Scores] = {}
-    for first, second in combinations_with_replacement(embeddings, 2):
-        if first == second:
-            best[first, first] = best_cosine(embeddings[first], None, progress=progress)
-        else:
-            found = best_cosines(embeddings[first], embeddings[second], progress=progress)
-            best[first, second], best[second, first] = found
+    thresholds = cosine_thresholds(min_similarities)
+    best = _search_all(embeddings, partial(best_cosine, progress=progress), partial(best_cosines, progress=progress))
     counted = {names: count_alike(scores, thresholds) for names, scores in best.items()}
-    sizes = {name: len(rows) for name, rows in embeddings.items()}
-    return _collect("cosine", sizes, thresholds, counted)
+    return _collect("cosine", {name: len(rows) for name, rows in embeddings.items()}, thresholds, counted)
 
 
 def distance_curves(
-    hashes: Mapping[str, HashRows], *, n_bits: int, max_distance_bits: int, progress: Progress | None = None
+    hashes: Mapping[str, HashRows], *, n_bits: int, max_distances: Iterable[int], progress: Progress | None = None
 ) -> tuple[OverlapCurve, ...]:
     """Return the curves of every dataset within itself and in every other, by Hamming distance.
 
     Args:
         hashes: Dataset -> `(n, b)` uint8 packed hashes.
         n_bits: Length of a hash in bits, at most 8 b.
-        max_distance_bits: The run's own threshold; counts there equal those of the run's pair search.
+        max_distances: The run's own thresholds in bits; counts there equal those of the run's pair search.
         progress: Called with the number of pairs compared since the last call.
 
     Returns:
         As `cosine_curves`.
     """
-    thresholds = distance_thresholds(n_bits, max_distance_bits)
-    best: dict[tuple[str, str], Distances] = {}
-    for first, second in combinations_with_replacement(hashes, 2):
-        if first == second:
-            best[first, first] = best_distance(hashes[first], None, progress=progress)
-        else:
-            found = best_distances(hashes[first], hashes[second], progress=progress)
-            best[first, second], best[second, first] = found
+    thresholds = distance_thresholds(n_bits, max_distances)
+    best = _search_all(hashes, partial(best_distance, progress=progress), partial(best_distances, progress=progress))
     counted = {names: count_close(distances, thresholds, n_bits) for names, distances in best.items()}
-    sizes = {name: len(rows) for name, rows in hashes.items()}
-    return _collect("perceptual", sizes, thresholds, counted)
+    return _collect("perceptual", {name: len(rows) for name, rows in hashes.items()}, thresholds, counted)
 
 
 def rung_curves(
@@ -208,6 +199,21 @@ def curves_csv(curves: Sequence[OverlapCurve]) -> str:
         for threshold, n_matched, share in zip(curve.thresholds, curve.n_matched, curve.shares, strict=True):
             writer.writerow((curve.method, curve.dataset, curve.other, threshold, n_matched, share))
     return table.getvalue()
+
+
+def _search_all(
+    rows: Mapping[str, Searched],
+    within: Callable[[Searched, None], Best],
+    across: Callable[[Searched, Searched], tuple[Best, Best]],
+) -> dict[tuple[str, str], Best]:
+    """Return the best match of every image of A in B, for all (A, B), by one search within and one of each two."""
+    best: dict[tuple[str, str], Best] = {}
+    for first, second in combinations_with_replacement(rows, 2):
+        if first == second:
+            best[first, first] = within(rows[first], None)
+        else:
+            best[first, second], best[second, first] = across(rows[first], rows[second])
+    return best
 
 
 def _collect(

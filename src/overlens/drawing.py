@@ -40,8 +40,10 @@ from overlens.report.gallery import draw_gallery
 from overlens.report.plotly_page import projection_page
 from overlens.report.views import (
     COLOURINGS,
+    GalleryText,
     PairCard,
     ProjectionView,
+    ShownImage,
     TransferRow,
     TransferView,
     count_of,
@@ -53,6 +55,10 @@ from overlens.thumbnails import Thumbnails
 from overlens.transfer import Transfer
 
 COMBINED = "combined"
+_COPIES_ABOUT = (
+    "The least sure come first: those to look at. Strength: how well both agree once laid on one another, at most 1.",
+    "Grey: what the right picture is, compared with the left one.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,10 @@ class _Shelf:
     labels: Sequence[str]
     read: Callable[[int], NDArray[np.uint8]]
     unshown: dict[int, str] = field(default_factory=dict)
+
+    def show(self, row: int) -> ShownImage:
+        """Kept image `row` with its name and label, without a picture if it cannot be read any more."""
+        return ShownImage(self.keys[row], self.labels[row], self.pixels(row))
 
     def pixels(self, row: int) -> NDArray[np.uint8] | None:
         """Rendition of the kept image `row`, or None if the image cannot be read any more."""
@@ -112,63 +122,52 @@ def draw_galleries(analysis: Analysis, known: Sequence[KnownImages], progress: P
 
 def _draw_gallery(analysis: Analysis, pair_set: PairSet, shelves: Mapping[str, _Shelf]) -> None:
     left, right = shelves[pair_set.first], shelves[pair_set.second]
-    examples = pair_set.examples
-    threshold = analysis.thresholds.of(pair_set.method, pair_set.first, pair_set.second)
+    examples, method = pair_set.examples, pair_set.method
+    criterion = describe_threshold(analysis, method, f"{pair_set.threshold:g}")
     cards = [
-        _card(left, right, int(i), int(j), _score_text(pair_set.method, score))
+        PairCard(left.show(int(i)), right.show(int(j)), _score_text(method, score))
         for i, j, score in zip(examples.left, examples.right, examples.scores, strict=True)
     ]
-    png = draw_gallery(
-        cards,
-        datasets=(pair_set.first, pair_set.second),
-        n_pairs=pair_set.n_pairs,
-        criterion=describe_threshold(analysis, pair_set.method, f"{threshold:g}"),
-        encoder=describe_encoder(analysis.model) if pair_set.method == "cosine" else "",
+    encoder = describe_encoder(analysis.model) if method == "cosine" else ""
+    text = GalleryText(
+        (pair_set.first, pair_set.second),
+        pair_set.n_pairs,
+        what="Alike images",
+        order="most alike",
+        about=(" · ".join(part for part in (f"two images match {criterion}", encoder) if part),),
+        none=f"No pairs match {criterion}.",
     )
-    write_bytes(_gallery_path(analysis, pair_set.first, pair_set.second, pair_set.method), png)
+    write_bytes(_gallery_path(analysis, pair_set.first, pair_set.second, method), draw_gallery(cards, text))
 
 
 def _draw_copies(analysis: Analysis, left: _Shelf, right: _Shelf) -> None:
     """Draw the least sure verified pairs, which are those that people should look at."""
-    if analysis.copies is None:
-        return
     copies = analysis.copies
+    if copies is None:
+        return
     places, n_pairs = copies.least_sure(left.dataset, right.dataset, EXAMPLES)
     lefts = copies.roster.local(copies.judged.candidates.left[places]).tolist()
     rights = copies.roster.local(copies.judged.candidates.right[places]).tolist()
-    cards = [
-        _card(left, right, i, j, copies.judged.describe(place))
-        for i, j, place in zip(lefts, rights, places.tolist(), strict=True)
-    ]
-    png = draw_gallery(
-        cards,
-        datasets=(left.dataset, right.dataset),
-        n_pairs=n_pairs,
-        criterion="as verified copies",
-        order="least sure, one of each group,",
+    cards = []
+    for i, j, place in zip(lefts, rights, places.tolist(), strict=True):
+        found, _, difference = copies.judged.describe(place).partition(": ")
+        found = found.replace(", ", ", strength ")
+        cards.append(PairCard(left.show(i), right.show(j), found, f"right picture: {difference}" if difference else ""))
+    text = GalleryText(
+        (left.dataset, right.dataset),
+        n_pairs,
         what="Verified copies",
+        order="least sure, one of each group,",
+        about=_COPIES_ABOUT,
+        none="No pairs are verified copies.",
     )
-    write_bytes(_gallery_path(analysis, left.dataset, right.dataset, VERIFIED_METHOD), png)
+    write_bytes(_gallery_path(analysis, left.dataset, right.dataset, VERIFIED_METHOD), draw_gallery(cards, text))
 
 
 def _gallery_path(analysis: Analysis, first: str, second: str, method: str) -> Path:
     if first == second:
         return AnalysisLayout(analysis.output, first).gallery(method)
     return CrossLayout(analysis.output).gallery(first, second, method)
-
-
-def _card(left: _Shelf, right: _Shelf, i: int, j: int, score_text: str) -> PairCard:
-    return PairCard(
-        left.keys[i],
-        left.dataset,
-        left.labels[i],
-        left.pixels(i),
-        right.keys[j],
-        right.dataset,
-        right.labels[j],
-        right.pixels(j),
-        score_text,
-    )
 
 
 def _score_text(method: str, score: np.float32 | np.int32) -> str:

@@ -7,21 +7,19 @@ from overlens.atomic import write_bytes, write_text
 from overlens.copies import Copies
 from overlens.curves import OverlapCurve, cosine_curves, curves_csv, distance_curves, rung_curves
 from overlens.layout import CrossLayout
+from overlens.notices import tell
 from overlens.overlap import VERIFIED_METHOD
 from overlens.progress import Progress
 from overlens.report.curve import draw_curves
 from overlens.report.matrix import draw_overlap_matrix
+from overlens.report.rungs import draw_rungs
 from overlens.report.upset import draw_upset
 from overlens.report.venn import draw_venn
+from overlens.report.venn_geometry import arrange_circles
 from overlens.report.views import CurveView, OverlapText, SharedRegion, describe_encoder
 from overlens.search.tiles import count_comparisons
-from overlens.verdicts import VERIFIED
 
 MAX_VENN_SETS = 3
-_OWN_THRESHOLDS = (
-    "Every two datasets have a threshold of their own, told in the summary; marked is the most generous of them, "
-    "which is not that of every line."
-)
 
 
 def describe_criterion(analysis: Analysis, method: str) -> str:
@@ -39,21 +37,28 @@ def describe_threshold(analysis: Analysis, method: str, threshold: str) -> str:
     return f"at {hashing.hash_type} of {hashing.n_bits} bits, Hamming distance ≤ {threshold}"
 
 
-def draw_overlaps(analysis: Analysis) -> None:
-    """Draw the Venn diagram of up to three datasets, or the matrix of more, for each method."""
-    layout = CrossLayout(analysis.output)
+def draw_overlaps(analysis: Analysis) -> list[str]:
+    """Draw the Venn diagram of up to three datasets, or the matrix of more, for each method.
+
+    Returns:
+        What the user should know: which diagrams are not to scale, and by how much.
+    """
+    layout, notices = CrossLayout(analysis.output), list[str]()
     for method, overlap in analysis.overlaps().items():
         text = _text(analysis, method)
         if len(overlap.datasets) <= MAX_VENN_SETS:
             write_bytes(layout.venn(method), draw_venn(overlap, text))
+            notices += tell(layout.venn(method).name, arrange_circles(overlap).describe_misfit())
         else:
             write_bytes(layout.matrix(method), draw_overlap_matrix(overlap, text))
     if analysis.copies is not None and len(analysis.datasets) > MAX_VENN_SETS:
         _draw_upset(analysis, analysis.copies)
+    return notices
 
 
 def draw_threshold_curves(analysis: Analysis, progress: Progress) -> None:
-    """Count and draw how the overlap of each method depends on its threshold."""
+    """Count and draw how the overlap of each method depends on its threshold, or on the evidence asked for."""
+    layout = CrossLayout(analysis.output)
     sizes = [features.n_kept for features in analysis.datasets.values()]
     n_compared = sum(
         count_comparisons(left, None if first == second else right)
@@ -61,34 +66,32 @@ def draw_threshold_curves(analysis: Analysis, progress: Progress) -> None:
         for second, right in enumerate(sizes[first:], first)
     )
     with progress.stage("Overlap against threshold", n_compared * len(analysis.matches), "comparisons") as stage:
-        views = [_curves(analysis, method, stage.advance) for method in analysis.matches]
+        views = {method: _view_curves(analysis, method, stage.advance) for method in analysis.matches}
+    for method, view in views.items():
+        write_text(layout.curve(method, "csv"), curves_csv(view.curves))
+        write_bytes(layout.curve(method, "png"), draw_curves(view))
     if analysis.copies is not None:
-        curves = rung_curves(analysis.copies.overlap.overlap.sizes, analysis.copies.images_by_rung())
-        views.append(CurveView(_reported(analysis, curves), VERIFIED[-1], "rung of evidence"))
-    layout = CrossLayout(analysis.output)
-    for view in views:
-        if view.curves:
-            method = view.curves[0].method
-            write_text(layout.curve(method, "csv"), curves_csv(view.curves))
-            write_bytes(layout.curve(method, "png"), draw_curves(view))
+        found = rung_curves(analysis.copies.overlap.overlap.sizes, analysis.copies.images_by_rung())
+        curves = _reported(analysis, found)
+        write_text(layout.curve(VERIFIED_METHOD, "csv"), curves_csv(curves))
+        write_bytes(layout.curve(VERIFIED_METHOD, "png"), draw_rungs(curves))
 
 
-def _curves(analysis: Analysis, method: str, advance: Callable[[int], None]) -> CurveView:
+def _view_curves(analysis: Analysis, method: str, advance: Callable[[int], None]) -> CurveView:
     datasets, hashing = analysis.datasets.items(), analysis.config.hashing
-    limit = analysis.thresholds.most_generous(method)
-    is_own = analysis.thresholds.is_automatic(method)
-    notes, mark = ((_OWN_THRESHOLDS,), "most generous") if is_own else ((), "this run")
+    thresholds = analysis.thresholds.values[method].values()
     if method == "cosine":
         rows = {name: features.require_embeddings() for name, features in datasets}
-        curves = cosine_curves(rows, min_similarity=limit, progress=advance)
-        return CurveView(
-            _reported(analysis, curves), limit, "cosine similarity", describe_encoder(analysis.model), notes
-        )
-    hashes = {name: features.require_hashes() for name, features in datasets}
-    found = distance_curves(hashes, n_bits=hashing.n_bits, max_distance_bits=int(limit), progress=advance)
-    return CurveView(
-        _reported(analysis, found), int(limit), f"Hamming distance of {hashing.hash_type}", "", notes, mark
-    )
+        found = cosine_curves(rows, min_similarities=thresholds, progress=advance)
+        measure, encoder = "cosine similarity", describe_encoder(analysis.model)
+    else:
+        hashes = {name: features.require_hashes() for name, features in datasets}
+        bits = [int(threshold) for threshold in thresholds]
+        found = distance_curves(hashes, n_bits=hashing.n_bits, max_distances=bits, progress=advance)
+        measure, encoder = f"Hamming distance of {hashing.hash_type}", ""
+    curves = _reported(analysis, found)
+    own = tuple(analysis.thresholds.of(method, curve.dataset, curve.other) for curve in curves)
+    return CurveView(curves, own, measure, encoder)
 
 
 def _reported(analysis: Analysis, curves: tuple[OverlapCurve, ...]) -> tuple[OverlapCurve, ...]:

@@ -143,12 +143,12 @@ def _finish(analysis: Analysis, material: Material, known: Sequence[KnownImages]
     """Draw splits and pictures, after every number is written: a picture that fails costs no number."""
     splits, split_notices = _draw_splits(analysis.config, material.features, progress)
     transfers, transfer_notices = _measure_transfers(analysis.config, material.features, progress)
-    draw_overlaps(analysis)
+    overlap_notices = draw_overlaps(analysis)
     draw_threshold_curves(analysis, progress)
     draw_transfers(analysis, transfers)
     gallery_notices = draw_galleries(analysis, known, progress)
     projections, projection_notices = draw_projections(analysis, progress)
-    told = material.notices, _tell_basis(analysis), split_notices, transfer_notices, gallery_notices
+    told = material.notices, _tell_basis(analysis), split_notices, transfer_notices, overlap_notices, gallery_notices
     return replace(
         analysis,
         splits=splits,

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overlens.errors import ConfigError
-from overlens.report.style import FAINT, LABEL_COLOURS, MARKERS, REST, dataset_colour
+from overlens.report.style import FAINT, LABEL_COLOURS, MARKERS, REST, clean_text, dataset_colour
 from overlens.report.views import COLOURINGS, ProjectionView, count_of
 
 UNLABELLED = "unlabelled"
@@ -54,6 +54,12 @@ def colour_groups(view: ProjectionView, coloured_by: str, *, join_rest: bool) ->
 def dataset_marker(view: ProjectionView, dataset: str) -> int:
     """Return the number of the marker of `dataset`; all datasets have a marker of their own up to seven."""
     return view.dataset_names.index(dataset) % len(MARKERS)
+
+
+def split_count(text: str) -> tuple[str, str]:
+    """Part "words (12)" of a legend into "words" and " (12)"; a text without a number has an empty second part."""
+    words, separator, count = clean_text(text).rpartition(" (")
+    return (words, separator + count) if count[:-1].replace(",", "").isdigit() else (clean_text(text), "")
 
 
 def _label_groups(labels: tuple[str, ...], join_rest: bool) -> list[ColourGroup]:

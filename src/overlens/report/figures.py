@@ -6,12 +6,14 @@ beside the points and never on them, and whatever was left out is stated.
 Shapes: n images. Lengths are inches.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from overlens.report.colouring import ColourGroup, colour_groups, dataset_marker
+from overlens.report.colouring import ColourGroup, colour_groups, dataset_marker, split_count
+from overlens.report.names import distinct_names
 from overlens.report.style import (
     FAINT,
     INK,
@@ -20,7 +22,6 @@ from overlens.report.style import (
     MUTED,
     REST,
     Sheet,
-    clean_text,
     dataset_colour,
     drawable,
     font,
@@ -155,20 +156,19 @@ def _prepare_inches(axes: "Axes") -> tuple[float, float]:
 
 def _draw_entries(axes: "Axes", y: float, heading: str, entries: list[tuple[str, str, str]]) -> float:
     axes.text(0, y - LEGEND_ROW / 2, heading, fontproperties=font(9.5, bold=True), color=INK, va="center")
-    for text, colour, marker in entries:
+    shown_texts = _shorten_counted([text for text, _, _ in entries])
+    for shown, (_, colour, marker) in zip(shown_texts, entries, strict=True):
         y -= LEGEND_ROW
         axes.scatter([0.08], [y - LEGEND_ROW / 2], s=42, c=colour, marker=marker, linewidths=0)
-        shown = _shorten_counted(text)
         axes.text(0.25, y - LEGEND_ROW / 2, shown, fontproperties=font(9), color=INK, va="center")
     return y - LEGEND_ROW
 
 
-def _shorten_counted(text: str) -> str:
-    """Shorten the words of "words (12)", never its number."""
-    words, separator, count = clean_text(text).rpartition(" (")
-    if not separator or not count.endswith(")"):
-        return shorten_end(text, LEGEND_WIDTH - 0.3, 9)
-    return f"{shorten_end(words, LEGEND_WIDTH - 0.3 - 0.085 * (len(count) + 2), 9)} ({count}"
+def _shorten_counted(texts: Sequence[str]) -> list[str]:
+    """Shorten the words of each "words (12)" but not the number, so that no two become equal."""
+    words, counts = zip(*map(split_count, texts), strict=True) if texts else ((), ())
+    room = LEGEND_WIDTH - 0.3 - max((text_width(count, 9) for count in counts), default=0.0)
+    return [name + count for name, count in zip(distinct_names(words, room, 9), counts, strict=True)]
 
 
 def _transfer_notes(view: TransferView) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """The most alike pairs side by side, so that a person can judge what the numbers found.
 
-Two pairs to a row, each with its rank, its score, and under each picture its name, dataset and label. A picture that
-cannot be read any more is an empty frame that says so; no pair at all is a small picture that says that.
+Two pairs to a row, each with its rank, its score and in which way its images differ, and under each picture its name,
+dataset and label. A picture that cannot be read any more is an empty frame that says so; no pair at all is a small
+picture that says that.
 
 Shapes: h x w pixels. Lengths are inches.
 """
@@ -12,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from overlens.report.names import distinct_names
 from overlens.report.style import (
     DPI,
     FAINT,
     INK,
     MUTED,
-    drawable,
     font,
     missing_glyph_note,
     new_sheet,
@@ -25,8 +26,9 @@ from overlens.report.style import (
     shorten_end,
     shorten_middle,
     text_width,
+    wrap_text,
 )
-from overlens.report.views import PairCard, count_of
+from overlens.report.views import GalleryText, PairCard, count_of
 from overlens.thumbnails import thumbnail
 
 if TYPE_CHECKING:
@@ -34,90 +36,74 @@ if TYPE_CHECKING:
 
 WIDTH = 10.0
 FRAME, FRAME_GAP, PAIR_GAP = 2.1, 0.12, 0.5
-HEAD, CAPTION, ROW_GAP = 0.28, 0.46, 0.26
-MIN_SCORE_SIZE = 6.5
+HEAD, DETAIL, CAPTION, ROW_GAP = 0.28, 0.155, 0.46, 0.26
+PAIR_WIDTH = 2 * FRAME + FRAME_GAP
+DETAIL_SIZE = 8.0
+LABEL_SHARE = 0.4  # of the room under a picture; the rest is for the dataset
 
 
-def draw_gallery(
-    pairs: Sequence[PairCard],
-    *,
-    datasets: tuple[str, str],
-    n_pairs: int,
-    criterion: str,
-    encoder: str = "",
-    order: str = "most alike",
-    what: str = "Alike images",
-) -> bytes:
+def draw_gallery(pairs: Sequence[PairCard], text: GalleryText) -> bytes:
     """Draw the given pairs.
 
     Args:
         pairs: The pairs to show.
-        datasets: Dataset of the left and of the right images; twice the same for pairs within one.
-        n_pairs: Number of all pairs that were found; the picture says how many of them it shows.
-        criterion: When two images match, in words: "at cosine similarity ≥ 0.9".
-        encoder: The encoder in words, or "" where none took part.
-        order: Which pairs these are, where there are more.
-        what: What the pairs are.
+        text: What they are, of how many, and how to read them.
 
     Returns:
         PNG bytes; equal pairs give equal bytes.
     """
-    first, second = datasets
-    where = f"within {first}" if first == second else f"between {first} and {second}"
-    about = " · ".join(part for part in (f"two images match {criterion}", encoder) if part)
+    title = text.title(len(pairs))
     if not pairs:
-        message = f"No pairs match {criterion}." if not n_pairs else f"{count_of(n_pairs, 'pair')}, none to show."
-        return note_sheet(f"{what} {where}", (about,), message)
-    title = f"{what} {where}: {_how_many(len(pairs), n_pairs, order)}"
+        message = text.none if not text.n_pairs else f"{count_of(text.n_pairs, 'pair')}, none to show."
+        return note_sheet(title, text.about, message)
     n_columns = min(2, len(pairs))
     n_rows = -(-len(pairs) // 2)
-    cell_width, cell_height = 2 * FRAME + FRAME_GAP, HEAD + FRAME + CAPTION
+    details = [wrap_text(pair.difference, PAIR_WIDTH, DETAIL_SIZE) for pair in pairs]
+    above = HEAD + DETAIL * max(map(len, details))
+    height = above + FRAME + CAPTION
     width = WIDTH if n_columns == 2 else 7.0
-    sheet = new_sheet(width, n_rows * cell_height + (n_rows - 1) * ROW_GAP, title, (about,), _notes(pairs))
+    sheet = new_sheet(width, n_rows * height + (n_rows - 1) * ROW_GAP, title, text.about, _notes(pairs, text))
     axes = sheet.axes(*sheet.box)
     axes.set_axis_off()
-    indent = (sheet.box[2] - n_columns * cell_width - (n_columns - 1) * PAIR_GAP) / 2
-    for place, pair in enumerate(pairs):
+    indent = (sheet.box[2] - n_columns * PAIR_WIDTH - (n_columns - 1) * PAIR_GAP) / 2
+    for place, (pair, lines) in enumerate(zip(pairs, details, strict=True)):
         row, column = divmod(place, 2)
-        top = sheet.box[3] - row * (cell_height + ROW_GAP)
-        _draw_pair(axes, pair, place + 1, (indent + column * (cell_width + PAIR_GAP), top))
+        left, top = indent + column * (PAIR_WIDTH + PAIR_GAP), sheet.box[3] - row * (height + ROW_GAP)
+        _write_head(axes, f"{place + 1}", (pair.found, lines), (left, top))
+        _draw_pair(axes, pair, text.datasets, (left, top - above))
     axes.set(xlim=(0, sheet.box[2]), ylim=(0, sheet.box[3]), aspect="auto")  # imshow has set its own
     return sheet.png()
 
 
-def _notes(pairs: Sequence[PairCard]) -> tuple[str, ...]:
-    return missing_glyph_note(
-        text for pair in pairs for text in (pair.left_name, pair.left_label, pair.right_name, pair.right_label)
-    )
+def _notes(pairs: Sequence[PairCard], text: GalleryText) -> tuple[str, ...]:
+    shown = [words for pair in pairs for side in (pair.left, pair.right) for words in (side.name, side.label)]
+    return missing_glyph_note([*text.datasets, *shown])
 
 
-def _how_many(n_shown: int, n_pairs: int, order: str) -> str:
-    if n_shown < n_pairs:
-        return f"the {n_shown} {order} of {n_pairs:,} pairs"
-    return "the only pair" if n_pairs == 1 else f"all {n_pairs} pairs"
+def _write_head(axes: "Axes", rank: str, words: tuple[str, list[str]], corner: tuple[float, float]) -> None:
+    """Write above a pair its rank, what was found of it, and in grey how its images differ."""
+    (found, details), (left, top) = words, corner
+    ranked: dict[str, Any] = {"fontproperties": font(10, bold=True), "va": "center"}
+    axes.text(left, top - HEAD / 2, rank, color=MUTED, **ranked)
+    shown = shorten_end(found, PAIR_WIDTH - 0.4, 10, bold=True)
+    axes.text(left + 0.32, top - HEAD / 2, shown, color=INK, **ranked)
+    for place, line in enumerate(details):
+        y = top - HEAD - DETAIL * (place + 0.3)
+        axes.text(left, y, line, fontproperties=font(DETAIL_SIZE), color=MUTED, va="center")
 
 
-def _draw_pair(axes: "Axes", pair: PairCard, rank: int, corner: tuple[float, float]) -> None:
-    left, top = corner
-    width = 2 * FRAME + FRAME_GAP
-    axes.text(left, top - HEAD / 2, f"{rank}", fontproperties=font(10, bold=True), color=MUTED, va="center")
-    score, size = drawable(pair.score_text), 10.0
-    while size > MIN_SCORE_SIZE and text_width(score, size, bold=True) > width - 0.5:
-        size -= 0.5
-    score = shorten_end(score, width - 0.5, size, bold=True)
-    centred: dict[str, Any] = {"color": INK, "ha": "center", "va": "center"}
-    axes.text(left + width / 2, top - HEAD / 2, score, fontproperties=font(size, bold=True), **centred)
-    sides = (
-        (pair.left_name, pair.left_dataset, pair.left_label, pair.left_pixels),
-        (pair.right_name, pair.right_dataset, pair.right_label, pair.right_pixels),
-    )
-    for place, (name, dataset, label, pixels) in enumerate(sides):
-        x, y = left + place * (FRAME + FRAME_GAP), top - HEAD
-        _draw_picture(axes, pixels, (x, y))
-        name_text = shorten_middle(name, FRAME, 8.5)
-        axes.text(x, y - FRAME - 0.13, name_text, fontproperties=font(8.5), color=INK, va="center")
-        about = shorten_end(f"{dataset} · {label}", FRAME, 8)
-        axes.text(x, y - FRAME - 0.32, about, fontproperties=font(8), color=MUTED, va="center")
+def _draw_pair(axes: "Axes", pair: PairCard, datasets: tuple[str, str], corner: tuple[float, float]) -> None:
+    """Draw both pictures, and under each its name, dataset and label; `corner` is the upper left one."""
+    left, y = corner
+    sides = (pair.left, pair.right)
+    labels = [shorten_middle(side.label, FRAME * LABEL_SHARE, (8, False)) for side in sides]
+    room = FRAME - max(text_width(f" · {label}", 8) for label in labels)
+    for place, (side, dataset, label) in enumerate(zip(sides, distinct_names(datasets, room, 8), labels, strict=True)):
+        x = left + place * (FRAME + FRAME_GAP)
+        _draw_picture(axes, side.pixels, (x, y))
+        name = shorten_middle(side.name, FRAME, (8.5, False))
+        axes.text(x, y - FRAME - 0.13, name, fontproperties=font(8.5), color=INK, va="center")
+        axes.text(x, y - FRAME - 0.32, f"{dataset} · {label}", fontproperties=font(8), color=MUTED, va="center")
 
 
 def _draw_picture(axes: "Axes", pixels: NDArray[np.uint8] | None, corner: tuple[float, float]) -> None:

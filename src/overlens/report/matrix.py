@@ -3,10 +3,23 @@
 Circles cannot show more than three sets to scale; a matrix can, and it shows both directions of every two.
 """
 
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from overlens.report.style import INK, MARGIN, MUTED, Sheet, font, new_sheet, note_sheet, shorten_end, text_width
-from overlens.report.views import OverlapText, count_of
+from overlens.report.names import distinct_names
+from overlens.report.style import (
+    INK,
+    MARGIN,
+    MUTED,
+    REST,
+    Sheet,
+    font,
+    missing_glyph_note,
+    new_sheet,
+    note_sheet,
+    text_width,
+)
+from overlens.report.views import NOT_LOOKED_FOR, OverlapText, count_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,9 +46,11 @@ def draw_overlap_matrix(overlap: "Overlap", text: OverlapText) -> bytes:
     notes = (
         "Row A, column B: images of A that have a match in B, and their share of A's images.",
         "Framed: images that have a match within their own dataset.",
+        *text.unsought(overlap),
         *text.failures(overlap),
+        *missing_glyph_note(names),
     )
-    heads = [shorten_end(name, MAX_COLUMN_LABEL, NAME_SIZE) for name in names]
+    heads = distinct_names(names, MAX_COLUMN_LABEL, NAME_SIZE)
     head = 0.3 + 0.7 * max(text_width(name, NAME_SIZE) for name in heads)
     body = (CELL_WIDTH * len(names), CELL_HEIGHT * len(names))
     width = max(7.0, 2 * MARGIN + ROW_LABEL + body[0] + 0.8)
@@ -44,9 +59,8 @@ def draw_overlap_matrix(overlap: "Overlap", text: OverlapText) -> bytes:
     axes = sheet.axes(left + ROW_LABEL, bottom, *body)
     axes.set_axis_off()
     axes.set(xlim=(0, len(names)), ylim=(len(names), 0))
-    for row in range(len(names)):
-        for column in range(len(names)):
-            _draw_cell(axes, overlap, row, column)
+    for row, column in product(range(len(names)), repeat=2):
+        _draw_cell(axes, overlap, row, column)
     _name_rows(sheet, overlap)
     for column, name in enumerate(heads):
         x = left + ROW_LABEL + CELL_WIDTH * (column + 0.4)
@@ -60,25 +74,36 @@ def _draw_cell(axes: "Axes", overlap: "Overlap", row: int, column: int) -> None:
     from matplotlib.patches import Rectangle
 
     name, other = overlap.datasets[row], overlap.datasets[column]
-    share = overlap.share(name, other)
     count = overlap.within[name] if row == column else overlap.contained[name][other]
+    share = 0.0 if count is None or not overlap.sizes[name] else count / overlap.sizes[name]
     shade = LinearSegmentedColormap.from_list("share", SHADES)(share)
     axes.add_patch(Rectangle((column, row), 1, 1, facecolor=shade, edgecolor="white", linewidth=2))
     if row == column:
-        axes.add_patch(Rectangle((column + 0.03, row + 0.04), 0.94, 0.92, fill=False, edgecolor=MUTED, linewidth=1.2))
+        look: Any = {"fill": False, "edgecolor": MUTED}
+        if count is None:
+            look = {"facecolor": "white", "edgecolor": REST, "hatch": "////"}
+        axes.add_patch(Rectangle((column + 0.03, row + 0.04), 0.94, 0.92, linewidth=1.2, **look))
+    if count is None:
+        paper = {"facecolor": "white", "linewidth": 0, "pad": 2}
+        words = NOT_LOOKED_FOR.replace(" for", "\nfor")
+        axes.text(column + 0.5, row + 0.5, words, fontproperties=font(8.5), bbox=paper, **_centred(INK))
+        return
     ink = "white" if share > 0.5 else INK
-    middle: dict[str, Any] = {"color": ink, "ha": "center", "va": "center"}
-    axes.text(column + 0.5, row + 0.4, f"{count:,}", fontproperties=font(11, bold=True), **middle)
-    axes.text(column + 0.5, row + 0.72, _percent(share), fontproperties=font(8.5), **middle)
+    axes.text(column + 0.5, row + 0.4, f"{count:,}", fontproperties=font(11, bold=True), **_centred(ink))
+    axes.text(column + 0.5, row + 0.72, _percent(share), fontproperties=font(8.5), **_centred(ink))
+
+
+def _centred(colour: str) -> dict[str, Any]:
+    return {"color": colour, "ha": "center", "va": "center"}
 
 
 def _name_rows(sheet: Sheet, overlap: "Overlap") -> None:
     left, bottom, _, _ = sheet.box
     x = left + ROW_LABEL - 0.12
-    for row, (name, size) in enumerate(overlap.sizes.items()):
+    names = distinct_names(overlap.datasets, ROW_LABEL - 0.15, NAME_SIZE, bold=True)
+    for row, (name, size) in enumerate(zip(names, overlap.sizes.values(), strict=True)):
         y = bottom + CELL_HEIGHT * (len(overlap.sizes) - row - 0.5)
-        shown = shorten_end(name, ROW_LABEL - 0.15, NAME_SIZE, bold=True)
-        sheet.text(x, y + 0.02, shown, NAME_SIZE, bold=True, ha="right", va="bottom")
+        sheet.text(x, y + 0.02, name, NAME_SIZE, bold=True, ha="right", va="bottom")
         sheet.text(x, y - 0.02, count_of(size, "image"), 8.5, color=MUTED, ha="right", va="top")
 
 

@@ -10,13 +10,15 @@ Shapes: n images.
 
 import html
 import json
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 import numpy as np
 
-from overlens.report.colouring import ColourGroup, colour_groups, dataset_marker
+from overlens.report.colouring import ColourGroup, colour_groups, dataset_marker, split_count
+from overlens.report.names import cut_characters, keep_distinct
 from overlens.report.style import FAINT, MUTED, PLOTLY_MARKERS, REST, clean_text
 from overlens.report.views import ProjectionView
 
@@ -68,13 +70,15 @@ def projection_page(view: ProjectionView, *, coloured_by: str) -> str:
     """
     groups = colour_groups(view, coloured_by, join_rest=len(set(view.labels)) > MAX_LEGEND_LABELS)
     traces = [_trace(view, group, str(place)) for place, group in enumerate(groups)]
+    for trace, name in zip(traces, _legend_texts([group.text for group in groups]), strict=True):
+        trace["name"] = name
     if coloured_by == "label" and len(view.dataset_names) > 1:
         # Points of several shapes have no legend entry of their own: Plotly would show the first point's shape there.
         entries = [_legend_entry(trace["name"], trace["marker"]["color"], "circle") for trace in traces]
         for trace, entry in zip(traces, entries, strict=True):
             trace["showlegend"] = False
             entry["legendgroup"] = trace["legendgroup"]
-        traces += entries + [_shape_entry(view, name) for name in view.dataset_names]
+        traces += entries + _shape_entries(view)
     hint = "Hover a point for its name. Click a legend entry to hide it, double-click to see it alone."
     lines = (
         view.subtitle(),
@@ -107,7 +111,6 @@ def _trace(view: ProjectionView, group: ColourGroup, legend_group: str) -> dict[
     return {
         "type": "scattergl" if len(view.names) > WEBGL_FROM_IMAGES else "scatter",
         "mode": "markers",
-        "name": _legend_text(group.text),
         "legendgroup": legend_group,
         "x": points[:, 0].tolist(),
         "y": points[:, 1].tolist(),
@@ -140,9 +143,12 @@ def _legend_entry(name: str, colour: str, symbol: str) -> dict[str, Any]:
     return entry | {"hoverinfo": "skip"}
 
 
-def _shape_entry(view: ProjectionView, dataset: str) -> dict[str, Any]:
-    symbol = PLOTLY_MARKERS[dataset_marker(view, dataset)]
-    return _legend_entry(_legend_text(dataset), MUTED, symbol) | {"legend": "legend2"}
+def _shape_entries(view: ProjectionView) -> list[dict[str, Any]]:
+    symbols = [PLOTLY_MARKERS[dataset_marker(view, name)] for name in view.dataset_names]
+    names = _legend_texts(view.dataset_names)
+    return [
+        _legend_entry(name, MUTED, symbol) | {"legend": "legend2"} for name, symbol in zip(names, symbols, strict=True)
+    ]
 
 
 def _draw_order(traces: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -191,15 +197,14 @@ def _layout(coloured_by: str) -> dict[str, Any]:
     return _LAYOUT | {"legend": _LEGEND | {"title": {"text": f"<b>{coloured_by.capitalize()}</b>"}}}
 
 
-def _legend_text(text: str) -> str:
-    """Escape `text` for the legend, shortened but for its count: a long label would push the plot off the page."""
-    plain = clean_text(text)
-    words, separator, count = plain.rpartition(" (")
-    if not separator:
-        words, count = plain, ""
-    if len(words) > MAX_LEGEND_CHARACTERS:
-        words = words[: MAX_LEGEND_CHARACTERS - 1].rstrip() + "…"
-    return _escape(words + separator + count)
+def _legend_texts(texts: Sequence[str]) -> list[str]:
+    """Escape the texts of a legend, shortened but for their counts: long ones would push the plot off the page."""
+    parts = [split_count(text) for text in texts]
+    names = keep_distinct(
+        [words for words, _ in parts],
+        lambda name, head_share, ending: cut_characters(name, MAX_LEGEND_CHARACTERS, head_share, ending),
+    )
+    return [_escape(name + count) for name, (_, count) in zip(names, parts, strict=True)]
 
 
 def _escape(text: str) -> str:

@@ -7,6 +7,7 @@ that matplotlib carries; a character that it lacks is drawn as a hollow square i
 Shapes: lengths are inches unless a name says otherwise.
 """
 
+import math
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -58,39 +59,61 @@ def drawable(text: str) -> str:
 
 def shorten_end(text: str, width: float, size: float, *, bold: bool = False) -> str:
     """Return drawable `text`, cut at the end with an ellipsis if it is wider than `width` at `size` points."""
-    return _shorten(text, width, (size, bold), lambda plain, n: plain[:n].rstrip() + "…")
+    return shorten_middle(text, width, (size, bold), head_share=1.0)
 
 
-def shorten_middle(text: str, width: float, size: float) -> str:
-    """Return drawable `text`, cut in the middle: the beginning and the end of a file name both tell."""
-    return _shorten(
-        text, width, (size, False), lambda plain, n: plain[: (n + 1) // 2] + "…" + plain[len(plain) - n // 2 :]
-    )
+def shorten_middle(
+    text: str, width: float, letters: tuple[float, bool], *, head_share: float = 0.5, ending: str = ""
+) -> str:
+    """Return drawable `text`, cut with an ellipsis if it is wider than `width`: both ends of a name tell.
 
+    Args:
+        text: What to draw.
+        width: Room in inches.
+        letters: Size in points, and whether they are bold.
+        head_share: Share of the kept characters that stand in front of the cut: 0.5 in the middle, 1 at the end.
+        ending: Follows the text and is never cut.
+    """
+    plain, (size, bold) = clean_text(text), letters
 
-def _shorten(text: str, width: float, font: tuple[float, bool], cut: Any) -> str:  # noqa: ANN401 - a small function
-    plain = clean_text(text)
-    size, bold = font
-    if text_width(drawable(plain), size, bold=bold) <= width:
-        return drawable(plain)
+    def fits(candidate: str) -> bool:
+        return text_width(drawable(candidate), size, bold=bold) <= width
+
+    if fits(plain + ending):
+        return drawable(plain + ending)
     low, high = 0, len(plain) - 1
     while low < high:  # the longest cut that fits
         middle = (low + high + 1) // 2
-        fits = text_width(drawable(cut(plain, middle)), size, bold=bold) <= width
-        low, high = (middle, high) if fits else (low, middle - 1)
-    return drawable(cut(plain, low))
+        low, high = (middle, high) if fits(join_ends(plain, middle, head_share) + ending) else (low, middle - 1)
+    return drawable(join_ends(plain, low, head_share) + ending)
+
+
+def join_ends(text: str, n_kept: int, head_share: float) -> str:
+    """Return the first and the last characters of `text`, `n_kept` in all, with an ellipsis between them."""
+    n_head = math.ceil(n_kept * head_share)
+    return text[:n_head].rstrip() + "…" + text[len(text) - (n_kept - n_head) :].lstrip()
 
 
 def wrap_text(text: str, width: float, size: float, *, bold: bool = False) -> list[str]:
-    """Return drawable `text` as lines no wider than `width`; a word that is wider is shortened."""
+    """Return drawable `text` as lines no wider than `width`; a word that is wider goes on in the next line."""
     lines: list[str] = []
     for word in clean_text(text).split():
         joined = f"{lines[-1]} {word}" if lines else word
         if lines and text_width(drawable(joined), size, bold=bold) <= width:
             lines[-1] = joined
         else:
-            lines.append(word)
-    return [shorten_end(line, width, size, bold=bold) for line in lines]
+            lines += _break_word(word, width, (size, bold))
+    return [drawable(line) for line in lines]
+
+
+def _break_word(word: str, width: float, letters: tuple[float, bool]) -> list[str]:
+    size, bold = letters
+    if len(word) < 2 or text_width(drawable(word), size, bold=bold) <= width:
+        return [word]
+    n = len(word) - 1
+    while n > 1 and text_width(drawable(word[:n]), size, bold=bold) > width:
+        n -= 1
+    return [word[:n], *_break_word(word[n:], width, letters)]
 
 
 def text_width(text: str, size: float, *, bold: bool = False) -> float:
@@ -103,9 +126,9 @@ def text_width(text: str, size: float, *, bold: bool = False) -> float:
 
 
 def missing_glyph_note(texts: Iterable[str]) -> tuple[str, ...]:
-    """Return a sentence on hollow squares if drawing any of `texts` needs one."""
+    """Return a sentence on empty boxes if drawing any of `texts` needs one."""
     needs = any(MISSING_GLYPH in drawable(text) and MISSING_GLYPH not in text for text in texts)
-    return (f"{MISSING_GLYPH} stands for a character that this picture's font lacks.",) if needs else ()
+    return ("An empty box in a name stands for a letter that cannot be drawn here.",) if needs else ()
 
 
 def font(size: float, *, bold: bool = False) -> "FontProperties":

@@ -11,6 +11,7 @@ Shapes: k datasets, c columns. Lengths are inches.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from overlens.report.names import distinct_names
 from overlens.report.style import (
     FAINT,
     INK,
@@ -23,7 +24,6 @@ from overlens.report.style import (
     missing_glyph_note,
     new_sheet,
     note_sheet,
-    shorten_end,
 )
 from overlens.report.views import OverlapText, SharedRegion, count_of, share_text
 
@@ -133,13 +133,13 @@ def _draw_sizes(sheet: Sheet, overlap: "Overlap") -> None:
     axes = sheet.axes(left + NAME, bottom, SIZE_BAR, ROW * n_rows)
     axes.set_axis_off()
     axes.set(xlim=(0, max(overlap.sizes.values())), ylim=(n_rows, 0))
+    names = distinct_names(overlap.datasets, NAME - 0.15, 9.5, bold=True)
     for row, (name, size) in enumerate(overlap.sizes.items()):
         n_shared = size - overlap.region(name, ())
         axes.barh(row + 0.5, size, height=0.5, color=FAINT, linewidth=0)
         axes.barh(row + 0.5, n_shared, height=0.5, color=SHARED, linewidth=0)
         y = bottom + ROW * (n_rows - row - 0.5)
-        shown = shorten_end(name, NAME - 0.15, 9.5, bold=True)
-        sheet.text(left + NAME - 0.1, y, shown, 9.5, bold=True, ha="right", va="center")
+        sheet.text(left + NAME - 0.1, y, names[row], 9.5, bold=True, ha="right", va="center")
         x = left + NAME + SIZE_BAR + 0.1
         sheet.text(x, y + 0.01, count_of(size, "image"), 8.5, va="bottom")
         share = f" ({share_text(n_shared / size)})" if n_shared else ""

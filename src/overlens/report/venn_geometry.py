@@ -13,7 +13,8 @@ Shapes: k circles, 1 to 3. Areas are images; lengths are square roots of images 
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import combinations
+from functools import lru_cache
+from itertools import combinations, permutations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +28,8 @@ SPREAD_COST = (
     0.01  # far below the cost of any region that is off: it only decides where circles that touch nothing stand
 )
 GOOD_FIT = 0.02
+MAX_SETS = 3
+CLEAR_OF_RIM, INSIDE = 0.03, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,58 @@ class Circles:
         return (self.centres - self.radii[:, None]).min(axis=0), (self.centres + self.radii[:, None]).max(axis=0)
 
 
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """The circles of an overlap, and how far their regions are from their numbers.
+
+    Attributes:
+        regions: Every region and the area that it should have.
+        circles: One circle for each dataset that holds images.
+        error: Largest difference between the drawn and the wanted area of a region, as a share of the smallest dataset
+            that the region lies in; 0 to 1 to three decimals, as areas are measured on a grid.
+        worst: The region whose drawn area is most off, with that area in images; None if all regions are to scale.
+    """
+
+    regions: tuple[Region, ...]
+    circles: Circles
+    error: float
+    worst: tuple[Region, float] | None
+
+    def describe_misfit(self) -> tuple[str, ...]:
+        """Say in one sentence that circles cannot show the numbers in proportion, and by how much, or say nothing."""
+        if self.worst is None:
+            return ()
+        region, area = self.worst
+        where = _join(region.datasets) + (" alone" if len(region.datasets) < len(self.circles.radii) else "")
+        n_drawn, percent = round(area), 100 * max(self.error, 0.001)
+        return (
+            f"the circles cannot be drawn in proportion, areas are off by up to {percent:.1f} % of the smaller circle: "
+            f"the region of {where} is drawn as large as {n_drawn:,} {'image' if n_drawn == 1 else 'images'} "
+            f"instead of {region.area:,.0f}",
+        )
+
+
+def arrange_circles(overlap: "Overlap") -> Arrangement:
+    """Return where the circles of one to three datasets stand, and how well they fit; pure, and the same every time.
+
+    Raises:
+        ValueError: No dataset holds an image, or there are more than three that do.
+    """
+    regions = venn_regions(overlap)
+    if not any(len(region.datasets) == 1 for region in regions) or sum(map(bool, overlap.sizes.values())) > MAX_SETS:
+        raise ValueError(f"circles show 1 to {MAX_SETS} datasets that hold images, got {dict(overlap.sizes)}")
+    circles = place_circles(regions)
+    areas = drawn_areas(regions, circles)
+    error = max(abs(areas[r.datasets] - r.area) / _smallest(r, regions) for r in regions)
+    return Arrangement(regions, circles, round(error, 3), worst_region(regions, circles))
+
+
+def venn_layout_error(overlap: "Overlap") -> float | None:
+    """Return `Arrangement.error` of the Venn diagram of an overlap, or None where there is none to draw."""
+    n_sets = sum(1 for size in overlap.sizes.values() if size)
+    return arrange_circles(overlap).error if 1 <= n_sets and len(overlap.sizes) <= MAX_SETS else None
+
+
 def venn_regions(overlap: "Overlap") -> tuple[Region, ...]:
     """Return the regions of the datasets that hold images, single ones first; areas of a dataset sum to its size."""
     names = tuple(name for name, size in overlap.sizes.items() if size)
@@ -91,19 +146,47 @@ def place_circles(regions: tuple[Region, ...]) -> Circles:
         regions: From `venn_regions`, of one to three datasets.
     """
     names = [region.datasets[0] for region in regions if len(region.datasets) == 1]
-    wanted = _areas_by_code(regions, names)
-    sizes = np.array([sum(a for code, a in enumerate(wanted) if code >> i & 1) for i in range(len(names))])
+    return _place(tuple(_areas_by_code(regions, names).tolist()))
+
+
+@lru_cache(maxsize=32)
+def _place(areas: tuple[float, ...]) -> Circles:
+    """Place circles for the areas by code; kept, as a diagram is asked for its error and then drawn."""
+    wanted, n_circles = np.array(areas), len(areas).bit_length() - 1
+    sizes = np.array([sum(a for code, a in enumerate(wanted) if code >> i & 1) for i in range(n_circles)])
     circles = Circles(_first_centres(wanted, sizes), np.sqrt(sizes / np.pi))
-    if len(names) == 3 and _worst_miss(wanted, circles) > GOOD_FIT * sizes.min():
-        return _move_to_fit(wanted, circles)
+    if n_circles == MAX_SETS and _worst_miss(wanted, circles) > GOOD_FIT * sizes.min():
+        circles = _move_to_fit(wanted, circles)
+    circles = _move_inside(wanted, circles)
+    circles.centres.setflags(write=False)
+    circles.radii.setflags(write=False)
+    return circles
+
+
+def _move_inside(wanted: NDArray[np.float64], circles: Circles) -> Circles:
+    """Move a circle that lies in another away from its rim, as two rims that touch are read as one."""
+    for inner, outer in permutations(range(len(circles.radii)), 2):
+        is_inside = not any(area >= 0.5 for code, area in enumerate(wanted) if code >> inner & 1 > code >> outer & 1)
+        way = circles.centres[outer] - circles.centres[inner]
+        if not is_inside or circles.radii[outer] - circles.radii[inner] < CLEAR_OF_RIM * circles.radii[outer]:
+            continue
+        held = np.hypot(*(circles.centres - circles.centres[inner]).T) < circles.radii[inner]
+        held &= circles.radii <= circles.radii[inner]
+        moved = Circles(circles.centres + np.outer(held, way * INSIDE), circles.radii)
+        if _worst_miss(wanted, moved) <= _worst_miss(wanted, circles) + 0.1 * GOOD_FIT * circles.radii.min() ** 2:
+            circles = moved
     return circles
 
 
 def drawn_areas(regions: tuple[Region, ...], circles: Circles) -> dict[tuple[str, ...], float]:
-    """Return the area in images that each region has in the diagram, measured on a grid."""
+    """Return the area in images that each region has in the diagram, measured on a grid over its smallest circle."""
     names = [region.datasets[0] for region in regions if len(region.datasets) == 1]
-    areas = _measure(circles, 4 * GRID)
-    return {region.datasets: float(areas[_code(region.datasets, names)]) for region in regions}
+    measured = [_measure(circles, 4 * GRID, within=place) for place in range(len(names))]
+    areas = {}
+    for region in regions:
+        smallest = min((names.index(name) for name in region.datasets), key=lambda place: circles.radii[place])
+        areas[region.datasets] = float(measured[smallest][_code(region.datasets, names)])
+    return areas
 
 
 def worst_region(regions: tuple[Region, ...], circles: Circles) -> tuple[Region, float] | None:
@@ -119,8 +202,16 @@ def worst_region(regions: tuple[Region, ...], circles: Circles) -> tuple[Region,
 
 
 def _tolerance(region: Region, regions: tuple[Region, ...]) -> float:
-    smallest = min(sum(r.area for r in regions if name in r.datasets) for name in region.datasets)
-    return max(0.5, GOOD_FIT * smallest)
+    return max(0.5, GOOD_FIT * _smallest(region, regions))
+
+
+def _smallest(region: Region, regions: tuple[Region, ...]) -> float:
+    """Return the size of the smallest dataset that a region lies in."""
+    return min(sum(r.area for r in regions if name in r.datasets) for name in region.datasets)
+
+
+def _join(names: tuple[str, ...]) -> str:
+    return " and ".join(names) if len(names) < 3 else f"{names[0]}, {' and '.join(names[1:])}"
 
 
 def _code(datasets: tuple[str, ...], names: list[str]) -> int:
@@ -155,8 +246,10 @@ def _first_centres(wanted: NDArray[np.float64], sizes: NDArray[np.float64]) -> N
     return circle * float(np.sqrt(sizes.max() / np.pi))
 
 
-def _measure(circles: Circles, n_points: int) -> NDArray[np.float64]:
-    low, high = circles.bounds()
+def _measure(circles: Circles, n_points: int, *, within: int | None = None) -> NDArray[np.float64]:
+    """Return the area of each code, of those in the box around all circles, or around one."""
+    box = circles if within is None else Circles(circles.centres[[within]], circles.radii[[within]])
+    low, high = box.bounds()
     step = (high - low) / n_points
     xs, ys = (low[axis] + step[axis] * (np.arange(n_points) + 0.5) for axis in (0, 1))
     counts = np.bincount(circles.codes(xs, ys).ravel(), minlength=1 << len(circles.radii))

@@ -88,7 +88,8 @@ def place_labels(labels: list[Label], names: list[str], circles: Circles, size: 
     for place, (label, mask) in enumerate(zip(labels, masks, strict=True)):
         if placed[place] is None:
             places = tuple(names.index(name) for name in label.region.datasets)
-            anchor = _deepest(mask) if mask.any() else _nearest_point(circles, places, (xs, ys))
+            has_area = label.region.area > 0 and mask.any()  # a sliver between touching rims is no region
+            anchor = _deepest(mask) if has_area else _nearest_point(circles, places, (xs, ys))
             placed[place] = board.place_outside(label, anchor)
             board.take(placed[place])
     return [one for one in placed if one is not None]

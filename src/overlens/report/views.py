@@ -18,7 +18,7 @@ from overlens.projections.methods import METHOD_NAMES
 from overlens.records import FloatRows, ModelInfo
 
 if TYPE_CHECKING:
-    from overlens.curves import OverlapCurve, Threshold
+    from overlens.curves import OverlapCurve
     from overlens.overlap import Overlap
 
 COLOURINGS = ("dataset", "label")
@@ -56,6 +56,10 @@ def share_text(share: float) -> str:
     decimals = max(0, 1 - math.floor(math.log10(percent)))
     shown = f"{percent:.{decimals}f}"
     return (shown.rstrip("0").rstrip(".") if decimals else shown) + " %"
+
+
+NOT_LOOKED_FOR = "not looked for"
+"""What stands where a number would be, if nobody looked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,8 @@ class OverlapText:
     def title(self, overlap: "Overlap") -> str:
         """Say which datasets are compared."""
         names = overlap.datasets or ("no dataset",)
+        if len(names) == 1:
+            return f"Images with a match within {names[0]}"
         return f"Images shared by {join_names(names) if len(names) <= 3 else f'{len(names)} datasets'}"
 
     def lines(self) -> tuple[str, ...]:
@@ -132,20 +138,60 @@ class OverlapText:
         parts = [f"{n:,} of {name}" for name, n in failed.items() if n > 0]
         return (f"Images that could not be read and are not counted: {join_names(parts)}.",) if parts else ()
 
+    def unsought(self, overlap: "Overlap") -> tuple[str, ...]:
+        """Name the dataset within which no match was looked for, in one sentence or none."""
+        names = [name for name, n_matched in overlap.within.items() if n_matched is None]
+        return (f"Matches within {join_names(names)}, the reference, were not looked for.",) if names else ()
+
+
+@dataclass(frozen=True, slots=True)
+class ShownImage:
+    """One image of a pair; pixels are `(height, width, 3)` uint8, or None where it cannot be read any more."""
+
+    name: str
+    label: str
+    pixels: NDArray[np.uint8] | None
+
 
 @dataclass(frozen=True, slots=True)
 class PairCard:
-    """One pair in a gallery; pixels are `(height, width, 3)` uint8, or None where the image cannot be read any more."""
+    """One pair in a gallery, what was found of it in words, and how the right image differs from the left one."""
 
-    left_name: str
-    left_dataset: str
-    left_label: str
-    left_pixels: NDArray[np.uint8] | None
-    right_name: str
-    right_dataset: str
-    right_label: str
-    right_pixels: NDArray[np.uint8] | None
-    score_text: str
+    left: ShownImage
+    right: ShownImage
+    found: str
+    difference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryText:
+    """The words of a gallery.
+
+    Attributes:
+        datasets: Dataset of the left and of the right images; twice the same for pairs within one.
+        n_pairs: Number of all pairs that were found; the picture says how many of them it shows.
+        what: What the pairs are: "Alike images".
+        order: Which pairs these are, where there are more: "the 10 most alike" of them.
+        about: How to read them, in sentences or parts of one.
+        none: What to say where there are no pairs.
+    """
+
+    datasets: tuple[str, str]
+    n_pairs: int
+    what: str
+    order: str
+    about: tuple[str, ...]
+    none: str
+
+    def title(self, n_shown: int) -> str:
+        """Say what is shown, and how many of how many."""
+        first, second = self.datasets
+        title = f"{self.what} within {first}" if first == second else f"{self.what} between {first} and {second}"
+        if not n_shown:
+            return title
+        if n_shown < self.n_pairs:
+            return f"{title}: the {n_shown} {self.order} of {self.n_pairs:,} pairs"
+        return f"{title}: {'the only pair' if n_shown == 1 else f'all {n_shown} pairs'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,26 +234,23 @@ class CurveView:
     """How many images have a match at every threshold of one method.
 
     Attributes:
-        curves: The curves of every dataset in every other and within itself, all over the same thresholds.
-        threshold: The run's own threshold, one of those; of verified matches the last rung.
+        curves: The curves of every dataset in every other and within itself, all over the same thresholds. A dataset
+            within which nothing was looked for has no curve within itself.
+        own: The run's own threshold of each curve, one of its thresholds.
         measure: What is compared with the threshold, in words: "cosine similarity", "Hamming distance of phash".
         encoder: The encoder in words, or "" where none took part.
-        notes: Further sentences that the reader needs.
-        mark: What the threshold is, in words.
     """
 
     curves: tuple["OverlapCurve", ...]
-    threshold: "Threshold"
+    own: tuple[float, ...]
     measure: str
     encoder: str = ""
-    notes: tuple[str, ...] = ()
-    mark: str = "this run"
 
     def __post_init__(self) -> None:
         if len({(curve.method, curve.thresholds) for curve in self.curves}) > 1:
             raise ValueError("curves of one picture must be of one method and over the same thresholds")
-        if self.curves and self.threshold not in self.curves[0].thresholds:
-            raise ValueError(f"the curves have no threshold {self.threshold!r}")
+        for curve, threshold in zip(self.curves, self.own, strict=True):
+            curve.count_at(threshold)  # which refuses a threshold that it has not
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -215,9 +258,9 @@ class CurveView:
         return tuple(dict.fromkeys(curve.dataset for curve in self.curves))
 
     @property
-    def is_ladder(self) -> bool:
-        """Whether the thresholds are rungs of evidence and no numbers."""
-        return isinstance(self.threshold, str)
+    def common_threshold(self) -> float | None:
+        """The threshold that all curves have, or None where they have several."""
+        return self.own[0] if len(set(self.own)) == 1 else None
 
     @property
     def is_similarity(self) -> bool:
@@ -226,8 +269,7 @@ class CurveView:
 
     def title(self) -> str:
         """Say what is drawn."""
-        what = "evidence asked for" if self.is_ladder else f"threshold: {self.measure}"
-        return f"How the overlap depends on the {what}"
+        return f"How the overlap depends on the threshold: {self.measure}"
 
     def lines(self) -> tuple[str, ...]:
         """Say how to read it, and which encoder decided."""
