@@ -182,10 +182,10 @@ def _draw_legend(axes: "Axes", view: CurveView, lines: list[_Line]) -> None:
     """Write beside a panel, line by line, where the match is, the threshold where lines differ in it, and the share."""
     y = PLOT_HEIGHT - ROW / 2
     common, sign = view.common_threshold, "≥" if view.is_similarity else "≤"
-    _write(axes, 0, y, "match in")
+    _write(axes, (0, y), "match in")
     if common is None:
-        _write(axes, LEGEND - PERCENT, y, "threshold", ha="right")
-    _write(axes, LEGEND, y, "share" if common is None else f"at {sign} {common:g}", ha="right")
+        _write(axes, (LEGEND - PERCENT, y), "threshold")
+    _write(axes, (LEGEND, y), "share" if common is None else f"at {sign} {common:g}")
     room = LEGEND - SAMPLE - PERCENT - 0.1 - (THRESHOLD if common is None else 0)
     names = dict(zip(view.datasets, distinct_names(view.datasets, room, 9), strict=True))
     coloured, rest = [line for line in lines if not line.is_grey], [line for line in lines if line.is_grey]
@@ -193,28 +193,28 @@ def _draw_legend(axes: "Axes", view: CurveView, lines: list[_Line]) -> None:
         y -= ROW
         axes.plot([0, SAMPLE - 0.12], [y, y], color=line.colour, linewidth=1.7, linestyle=line.dashes)
         axes.plot([SAMPLE - 0.12], [y], line.marker, color=line.colour, markersize=5)
-        _write(axes, SAMPLE, y, "itself" if line.curve.is_within else names[line.curve.other], (9, INK))
+        _write(axes, (SAMPLE, y), "itself" if line.curve.is_within else names[line.curve.other], (9, INK))
         if common is None:
-            _write(axes, LEGEND - PERCENT, y, f"{sign} {line.own:g}", (9, MUTED), ha="right")
-        _write(axes, LEGEND, y, share_text(line.share), (9, INK), ha="right")
+            _write(axes, (LEGEND - PERCENT, y), f"{sign} {line.own:g}", (9, MUTED))
+        _write(axes, (LEGEND, y), share_text(line.share), (9, INK))
     if not any(line.curve.is_within for line in lines):
         y -= ROW
-        _write(axes, SAMPLE, y, "itself", (9, INK))
-        _write(axes, LEGEND, y, NOT_LOOKED_FOR, ha="right")
+        _write(axes, (SAMPLE, y), "itself", (9, INK))
+        _write(axes, (LEGEND, y), NOT_LOOKED_FOR)
     if rest:
         _write_rest(axes, y - ROW, rest)
 
 
 def _write_rest(axes: "Axes", y: float, rest: Sequence[_Line]) -> None:
     axes.plot([0, SAMPLE - 0.12], [y, y], color=REST, linewidth=1)
-    _write(axes, SAMPLE, y, count_of(len(rest), "other"), (9, INK))
-    _write(axes, LEGEND, y, f"≤ {share_text(max(line.share for line in rest))}", (9, INK), ha="right")
+    _write(axes, (SAMPLE, y), count_of(len(rest), "other"), (9, INK))
+    _write(axes, (LEGEND, y), f"≤ {share_text(max(line.share for line in rest))}", (9, INK))
 
 
-def _write(
-    axes: "Axes", x: float, y: float, text: str, style: tuple[float, str] = (8.5, MUTED), *, ha: str = "left"
-) -> None:
-    axes.text(x, y, text, fontproperties=font(style[0]), color=style[1], ha=ha, va="center")
+def _write(axes: "Axes", place: tuple[float, float], text: str, style: tuple[float, str] = (8.5, MUTED)) -> None:
+    """Write at a place; what stands right of a name is flushed right."""
+    ha = "left" if place[0] <= SAMPLE else "right"
+    axes.text(*place, text, fontproperties=font(style[0]), color=style[1], ha=ha, va="center")
 
 
 def _lowest_share(view: CurveView) -> float:

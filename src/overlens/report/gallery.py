@@ -19,6 +19,7 @@ from overlens.report.style import (
     FAINT,
     INK,
     MUTED,
+    drawable,
     font,
     missing_glyph_note,
     new_sheet,
@@ -39,7 +40,7 @@ FRAME, FRAME_GAP, PAIR_GAP = 2.1, 0.12, 0.5
 HEAD, DETAIL, CAPTION, ROW_GAP = 0.28, 0.155, 0.46, 0.26
 PAIR_WIDTH = 2 * FRAME + FRAME_GAP
 DETAIL_SIZE = 8.0
-LABEL_SHARE = 0.4  # of the room under a picture; the rest is for the dataset
+LABEL_SHARE = 0.4  # of the room under a picture, which a label has in any case
 
 
 def draw_gallery(pairs: Sequence[PairCard], text: GalleryText) -> bytes:
@@ -96,7 +97,9 @@ def _draw_pair(axes: "Axes", pair: PairCard, datasets: tuple[str, str], corner: 
     """Draw both pictures, and under each its name, dataset and label; `corner` is the upper left one."""
     left, y = corner
     sides = (pair.left, pair.right)
-    labels = [shorten_middle(side.label, FRAME * LABEL_SHARE, (8, False)) for side in sides]
+    needed = max(text_width(f"{drawable(dataset)} · ", 8) for dataset in datasets)
+    label_room = max(FRAME * LABEL_SHARE, FRAME - needed)
+    labels = [shorten_middle(side.label, label_room, (8, False)) for side in sides]
     room = FRAME - max(text_width(f" · {label}", 8) for label in labels)
     for place, (side, dataset, label) in enumerate(zip(sides, distinct_names(datasets, room, 8), labels, strict=True)):
         x = left + place * (FRAME + FRAME_GAP)

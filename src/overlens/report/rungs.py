@@ -48,13 +48,13 @@ def draw_rungs(curves: Sequence["OverlapCurve"]) -> bytes:
     axes = sheet.axes(left + NAME, bottom, BAR, ROW * n_rows)
     _dress(axes, n_rows, _axis_end(curves))
     _write_head(sheet, bottom + height)
-    own_names = dict(zip(names, distinct_names(names, NAME + 1.5, 10, bold=True), strict=True))
+    own_names = dict(zip(names, distinct_names(names, NAME - 1.1, 10, bold=True), strict=True))
     other_names = dict(zip(names, distinct_names(names, NAME - 0.5, 9), strict=True))
     row = 0.0
     for name in names:
         y = _middle(sheet, row)
         sheet.text(left, y, own_names[name], 10, bold=True, va="center")
-        sheet.text(_column(sheet, len(VERIFIED)), y, count_of(sizes[name], "image"), 8.5, ha="right", va="center")
+        sheet.text(left + NAME - 0.15, y, count_of(sizes[name], "image"), 8.5, color=MUTED, ha="right", va="center")
         for other in (*(other for other in names if other != name), name):
             row += 1
             curve = next((one for one in curves if (one.dataset, one.other) == (name, other)), None)
