@@ -195,7 +195,7 @@ def test_applied_it_writes_lists_that_hold_no_copies(pictures: Path):
     with layout.removed.open(encoding="utf-8", newline="") as file:
         assert len(list(csv.reader(file))) == 5
     assert {path.name for path in layout.folder.iterdir()} == {"removed.csv", "audit.json", "manifests"}
-    assert {path.name for path in layout.folder.parent.iterdir()} == {"cleaned", ".lock"}
+    assert {path.name for path in layout.folder.parent.iterdir()} == {"cleaned", ".lock", "store"}
     assert not any(layout.folder in path.parents for path in find_files(config)), "no results of earlier runs"
     again = RunConfig(
         datasets=tuple(DatasetSpec(name, path) for name, path in result.cleaned.items()),
@@ -215,7 +215,7 @@ def test_lists_that_read_wrongly_replace_nothing(pictures: Path, monkeypatch: py
     assert not result.passed and result.cleaned is None
     assert result.problems == ("train: 1 images differ", "test: 1 images differ")
     assert state_of(good.layout.folder) == before
-    assert {path.name for path in good.layout.folder.parent.iterdir()} == {"cleaned", ".lock"}
+    assert {path.name for path in good.layout.folder.parent.iterdir()} == {"cleaned", ".lock", "store"}
 
 
 KILLED = """
@@ -272,9 +272,9 @@ def test_files_refused_when_listed_are_said_to_be_left_out(pictures: Path):
     result = dedupe(request(pictures, max_failures=0.5), apply=True, encoder=FakeEncoder())
     told = [notice for notice in result.notices if "train" in notice]
     assert told == [
-        r"train: 1 images are left out of what remains, such as a\udcff.png: "
+        r"train: 1 image is left out of what remains (a\udcff.png): "
         "its file name is not UTF-8; rename the file",
-        "train: 1 images could not be used, were not looked at, and stay",
+        "train: 1 image could not be used, was not looked at, and stays",
     ]
     written = "".join(path.read_text() for path in (result.layout.folder / "manifests/train").iterdir())
     assert "udcff" not in written and written.count("broken.png") == 2
@@ -288,9 +288,9 @@ def test_what_needs_a_look_is_said(pictures: Path):
     (pictures / "test" / "x-3.png").unlink()
     result = dedupe(request(pictures, max_failures=0.5), encoder=FakeEncoder())
     text = "\n".join(result.notices)
-    assert "test: WARNING: all its images would be removed" in text
-    assert "train: 1 images could not be used, were not looked at, and stay" in text
-    assert "removed.csv: 1 lines hold names that a spreadsheet would take for a formula" in text
+    assert "test: WARNING: all its images are copies to remove" in text
+    assert "train: 1 image could not be used, was not looked at, and stays" in text
+    assert "removed.csv: 1 line holds a name that a spreadsheet would take for a formula" in text
     assert removed_images(result)["test", "=3.png"] == ("same_bytes", "train", "3.png")
 
 
@@ -298,7 +298,7 @@ def test_what_cannot_work_is_refused_before_anything_is_read(pictures: Path):
     one = DatasetSpec("train", pictures / "train")
     both = one, DatasetSpec("test", pictures / "test")
     wrong = {
-        "--from-embeddings has no images": (RunConfig(both, from_embeddings=True), False),
+        "--from-embeddings reads no images, and": (RunConfig(both, from_embeddings=True), False),
         "only verified copies": (RunConfig(both, verify=False), False),
         "--across-only needs two datasets": (RunConfig((one,)), True),
         "train is read from": (RunConfig(both, output=pictures / "train" / "out"), False),

@@ -62,7 +62,7 @@ def test_the_page_of_options_is_what_the_commands_say():
 @pytest.mark.parametrize("path", LEAVES)
 def test_every_command_and_option_is_in_the_documentation(path: str):
     section = read(DOCS / "options.md").partition(f"\n## {path}")[2].partition("\n## ")[0]
-    options = [option for option in LEAVES[path].params if isinstance(option, click.Option)]
+    options = [option for option in LEAVES[path].params if isinstance(option, click.Option) and not option.hidden]
     assert section
     for option in options:
         rows = [line for line in section.splitlines() if line.startswith(f"| `{option.opts[0]}` |")]

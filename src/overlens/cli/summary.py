@@ -166,6 +166,8 @@ def _verification_lines(analysis: "Analysis", copies: "Copies") -> list[str]:
     found, cross = copies.overlap, CrossLayout(analysis.output)
     refuted = counted(copies.n_refuted, "was refuted and is", "were refuted and are")
     lines = [f"Candidate pairs looked at: {len(copies.judged):,}; of these {refuted} not listed."]
+    if not len(copies.judged):
+        lines = ["No two images are alike enough to be looked at."]
     if found.n_groups:
         images, groups = counted(found.n_grouped, "image"), counted(found.n_groups, "group")
         lines.append(f"The first four kinds are copies: {images} in {groups}, each of one picture.")
