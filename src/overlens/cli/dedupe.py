@@ -74,7 +74,7 @@ def dedupe(apply: bool, across_only: bool, as_json: bool, verbose: bool, **optio
 
 
 dedupe.params[:0] = [option for option in compute.params if option.name in SHARED]
-dedupe.params += [click.Option([name], is_flag=True, hidden=True) for name in REFUSED]
+dedupe.params += [click.Option([name], is_flag=True, hidden=True, help="Refused here.") for name in REFUSED]
 
 
 def _print(result: "Deduped") -> None:
