@@ -183,13 +183,22 @@ def test_padding_bits_are_no_match():
     assert curves[0].n_matched == (0, 0, 0, 0, 0)
 
 
+def test_the_reference_is_not_compared_with_itself():
+    rows = {"a": np.zeros((3, 1), np.uint8), "b": np.zeros((2, 1), np.uint8)}
+    compared: list[int] = []
+    curves = distance_curves(rows, n_bits=8, max_distances=[2], reference="a", progress=compared.append)
+    assert [(curve.dataset, curve.other) for curve in curves] == [("a", "b"), ("b", "b"), ("b", "a")]
+    assert sum(compared) == 3 * 2 + 1
+
+
 def test_rungs_add_up_from_the_surest():
-    best = {("a", "b"): {"same_pixels": 2, "edited": 3}, ("a", "a"): {"same_bytes": 1}}
+    best = {("a", "b"): {"same_pixels": 2, "edited": 3}, ("a", "a"): {"same_bytes": 1}, ("b", "a"): {}}
     curves = {(c.dataset, c.other): c for c in rung_curves({"a": 9, "b": 4}, best)}
     assert curves["a", "b"].thresholds == VERIFIED
     assert curves["a", "b"].n_matched == (0, 2, 2, 5)
     assert curves["a", "a"].n_matched == (1, 1, 1, 1)
     assert curves["b", "a"].n_matched == (0, 0, 0, 0)
+    assert ("b", "b") not in curves
     assert curves["a", "b"].shares[-1] == 5 / 9
 
 

@@ -108,26 +108,38 @@ def distance_thresholds(n_bits: int, own: Iterable[int]) -> tuple[int, ...]:
 
 
 def cosine_curves(
-    embeddings: Mapping[str, Rows], *, min_similarities: Iterable[float], progress: Progress | None = None
+    embeddings: Mapping[str, Rows],
+    *,
+    min_similarities: Iterable[float],
+    reference: str | None = None,
+    progress: Progress | None = None,
 ) -> tuple[OverlapCurve, ...]:
     """Return the curves of every dataset within itself and in every other, by cosine similarity.
 
     Args:
         embeddings: Dataset -> `(n, d)` float32 rows of length 1.
         min_similarities: The run's own thresholds, -1 to 1; counts there equal those of the run's pair search.
+        reference: Dataset that is not compared with itself, or None.
         progress: Called with the number of pairs compared since the last call.
 
     Returns:
-        One curve for each dataset and each other, in the order of `embeddings`; within it, the dataset itself first.
+        One curve for each dataset and each other, in the order of `embeddings`; within it, the dataset itself first,
+        but for the reference.
     """
     thresholds = cosine_thresholds(min_similarities)
-    best = _search_all(embeddings, partial(best_cosine, progress=progress), partial(best_cosines, progress=progress))
+    search = partial(best_cosine, progress=progress), partial(best_cosines, progress=progress)
+    best = _search_all(embeddings, reference, *search)
     counted = {names: count_alike(scores, thresholds) for names, scores in best.items()}
     return _collect("cosine", {name: len(rows) for name, rows in embeddings.items()}, thresholds, counted)
 
 
 def distance_curves(
-    hashes: Mapping[str, HashRows], *, n_bits: int, max_distances: Iterable[int], progress: Progress | None = None
+    hashes: Mapping[str, HashRows],
+    *,
+    n_bits: int,
+    max_distances: Iterable[int],
+    reference: str | None = None,
+    progress: Progress | None = None,
 ) -> tuple[OverlapCurve, ...]:
     """Return the curves of every dataset within itself and in every other, by Hamming distance.
 
@@ -135,13 +147,15 @@ def distance_curves(
         hashes: Dataset -> `(n, b)` uint8 packed hashes.
         n_bits: Length of a hash in bits, at most 8 b.
         max_distances: The run's own thresholds in bits; counts there equal those of the run's pair search.
+        reference: As in `cosine_curves`.
         progress: Called with the number of pairs compared since the last call.
 
     Returns:
         As `cosine_curves`.
     """
     thresholds = distance_thresholds(n_bits, max_distances)
-    best = _search_all(hashes, partial(best_distance, progress=progress), partial(best_distances, progress=progress))
+    search = partial(best_distance, progress=progress), partial(best_distances, progress=progress)
+    best = _search_all(hashes, reference, *search)
     counted = {names: count_close(distances, thresholds, n_bits) for names, distances in best.items()}
     return _collect("perceptual", {name: len(rows) for name, rows in hashes.items()}, thresholds, counted)
 
@@ -154,7 +168,7 @@ def rung_curves(
     Args:
         sizes: Dataset -> number of its images.
         best_rungs: (A, B) -> verified rung -> number of images of A whose surest match in B is on it; B may be A.
-            Rungs without an image may be absent, and so may couples.
+            Rungs without an image may be absent; a couple that is absent has no curve.
 
     Returns:
         As `cosine_curves`, with the verified rungs as thresholds.
@@ -167,10 +181,10 @@ def rung_curves(
             raise ValueError(
                 f"{names} with rungs {sorted(rungs)}; allowed are {', '.join(sizes)} and {', '.join(VERIFIED)}"
             )
-    counted = {}
-    for names in ((first, second) for first in sizes for second in sizes):
-        rungs = best_rungs.get(names, {})
-        counted[names] = tuple(np.cumsum([rungs.get(rung, 0) for rung in VERIFIED]).tolist())
+    counted = {
+        names: tuple(np.cumsum([rungs.get(rung, 0) for rung in VERIFIED]).tolist())
+        for names, rungs in best_rungs.items()
+    }
     return _collect("verified", sizes, VERIFIED, counted)
 
 
@@ -203,16 +217,20 @@ def curves_csv(curves: Sequence[OverlapCurve]) -> str:
 
 def _search_all(
     rows: Mapping[str, Searched],
+    reference: str | None,
     within: Callable[[Searched, None], Best],
     across: Callable[[Searched, Searched], tuple[Best, Best]],
 ) -> dict[tuple[str, str], Best]:
-    """Return the best match of every image of A in B, for all (A, B), by one search within and one of each two."""
+    """Return the best match of every image of A in B, for all (A, B), by one search within and one of each two.
+
+    The reference is not searched within.
+    """
     best: dict[tuple[str, str], Best] = {}
     for first, second in combinations_with_replacement(rows, 2):
-        if first == second:
-            best[first, first] = within(rows[first], None)
-        else:
+        if first != second:
             best[first, second], best[second, first] = across(rows[first], rows[second])
+        elif first != reference:
+            best[first, first] = within(rows[first], None)
     return best
 
 
@@ -224,5 +242,7 @@ def _collect(
 ) -> tuple[OverlapCurve, ...]:
     couples = [(name, other) for name in sizes for other in (name, *(o for o in sizes if o != name))]
     return tuple(
-        OverlapCurve(method, name, other, thresholds, counted[name, other], sizes[name]) for name, other in couples
+        OverlapCurve(method, name, other, thresholds, counted[name, other], sizes[name])
+        for name, other in couples
+        if (name, other) in counted
     )

@@ -1,11 +1,12 @@
 """The pictures of the overlap: Venn diagram, matrix or UpSet of each method, and the overlap against its threshold."""
 
 from collections.abc import Callable
+from itertools import combinations_with_replacement
 
 from overlens.analysis import Analysis
 from overlens.atomic import write_bytes, write_text
 from overlens.copies import Copies
-from overlens.curves import OverlapCurve, cosine_curves, curves_csv, distance_curves, rung_curves
+from overlens.curves import cosine_curves, curves_csv, distance_curves, rung_curves
 from overlens.layout import CrossLayout
 from overlens.notices import tell
 from overlens.overlap import VERIFIED_METHOD
@@ -59,11 +60,11 @@ def draw_overlaps(analysis: Analysis) -> list[str]:
 def draw_threshold_curves(analysis: Analysis, progress: Progress) -> None:
     """Count and draw how the overlap of each method depends on its threshold, or on the evidence asked for."""
     layout = CrossLayout(analysis.output)
-    sizes = [features.n_kept for features in analysis.datasets.values()]
+    sizes = {name: features.n_kept for name, features in analysis.datasets.items()}
     n_compared = sum(
-        count_comparisons(left, None if first == second else right)
-        for first, left in enumerate(sizes)
-        for second, right in enumerate(sizes[first:], first)
+        count_comparisons(sizes[first], None if first == second else sizes[second])
+        for first, second in combinations_with_replacement(sizes, 2)
+        if not first == second == analysis.config.reference
     )
     with progress.stage("Overlap against threshold", n_compared * len(analysis.matches), "comparisons") as stage:
         views = {method: _view_curves(analysis, method, stage.advance) for method in analysis.matches}
@@ -71,31 +72,28 @@ def draw_threshold_curves(analysis: Analysis, progress: Progress) -> None:
         write_text(layout.curve(method, "csv"), curves_csv(view.curves))
         write_bytes(layout.curve(method, "png"), draw_curves(view))
     if analysis.copies is not None:
-        found = rung_curves(analysis.copies.overlap.overlap.sizes, analysis.copies.images_by_rung())
-        curves = _reported(analysis, found)
+        curves = rung_curves(sizes, analysis.copies.images_by_rung())
         write_text(layout.curve(VERIFIED_METHOD, "csv"), curves_csv(curves))
         write_bytes(layout.curve(VERIFIED_METHOD, "png"), draw_rungs(curves))
 
 
 def _view_curves(analysis: Analysis, method: str, advance: Callable[[int], None]) -> CurveView:
     datasets, hashing = analysis.datasets.items(), analysis.config.hashing
+    reference = analysis.config.reference
     thresholds = analysis.thresholds.values[method].values()
     if method == "cosine":
         rows = {name: features.require_embeddings() for name, features in datasets}
-        found = cosine_curves(rows, min_similarities=thresholds, progress=advance)
+        curves = cosine_curves(rows, min_similarities=thresholds, reference=reference, progress=advance)
         measure, encoder = "cosine similarity", describe_encoder(analysis.model)
     else:
         hashes = {name: features.require_hashes() for name, features in datasets}
         bits = [int(threshold) for threshold in thresholds]
-        found = distance_curves(hashes, n_bits=hashing.n_bits, max_distances=bits, progress=advance)
+        curves = distance_curves(
+            hashes, n_bits=hashing.n_bits, max_distances=bits, reference=reference, progress=advance
+        )
         measure, encoder = f"Hamming distance of {hashing.hash_type}", ""
-    curves = _reported(analysis, found)
     own = tuple(analysis.thresholds.of(method, curve.dataset, curve.other) for curve in curves)
     return CurveView(curves, own, measure, encoder)
-
-
-def _reported(analysis: Analysis, curves: tuple[OverlapCurve, ...]) -> tuple[OverlapCurve, ...]:
-    return tuple(curve for curve in curves if analysis.thresholds.compares(curve.dataset, curve.other))
 
 
 def _text(analysis: Analysis, method: str) -> OverlapText:
