@@ -8,13 +8,16 @@ Shapes: r rows of a left tile, c rows of a right tile, d dimensions, w 64-bit wo
 import numpy as np
 
 from overlens.compiled import compiled
-from overlens.search.kernels import LANES, count_bits, dot64, measure_row
+from overlens.search.kernels import LANES, Doubles, Floats, Rows, Words, count_bits, dot64, measure_row
+
+Couple = tuple[Floats, Floats]
+"""What belongs to the left rows, and what to the right ones."""
 
 _BLOCK = 128
 
 
 @compiled()
-def _count_reached(scores, floor, floors):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _count_reached(scores: Floats, floor: np.float32, floors: Floats) -> int:
     # A loop without a branch, which is many times faster than looking at one score after the other.
     n_reached = 0
     for j in range(scores.shape[0]):
@@ -23,7 +26,7 @@ def _count_reached(scores, floor, floors):  # type: ignore[no-untyped-def]  # no
 
 
 @compiled()
-def raise_best(tile, sides, lengths, floors, best):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def raise_best(tile: Floats, sides: Couple, lengths: tuple[Doubles, Doubles], floors: Couple, best: Couple) -> None:
     """Raise the best scores of rows and of columns by one `(r, c)` float32 tile of approximate scores, in place.
 
     A place of the tile that holds minus infinity is no pair. A pair is scored only if its approximate score reaches the
@@ -53,7 +56,7 @@ def raise_best(tile, sides, lengths, floors, best):  # type: ignore[no-untyped-d
 
 
 @compiled()
-def _lower_columns(word, last, distances, best, nearest):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _lower_columns(word: np.uint64, last: Words, distances: Words, best: Rows, nearest: np.int32) -> np.int32:
     # Return the smallest distance of the word, or `nearest`. Its arrays begin at the first column that counts and bests
     # are int32, because that is the loop that vectorises.
     for j in range(last.shape[0]):
@@ -64,7 +67,7 @@ def _lower_columns(word, last, distances, best, nearest):  # type: ignore[no-unt
 
 
 @compiled()
-def lower_best(words, columns, is_diagonal, best):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def lower_best(words: Words, columns: Words, is_diagonal: bool, best: tuple[Rows, Rows]) -> None:
     """Lower the best distances (int32) of `(r, w)` words and of `(w, c)` columns to those of their pairs, in place."""
     row_best, column_best = best
     distances = np.zeros(columns.shape[1], np.uint64)

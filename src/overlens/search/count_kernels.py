@@ -8,13 +8,13 @@ Shapes: r rows of a left tile, c rows of a right tile, d dimensions, w 64-bit wo
 import numpy as np
 
 from overlens.compiled import compiled
-from overlens.search.kernels import LANES, count_bits, dot64, measure_row
+from overlens.search.kernels import LANES, Doubles, Floats, Places, Words, count_bits, dot64, measure_row
 
 
 @compiled()
-def _place(score, limits, guess):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _place(score: float, limits: Doubles, guess: int) -> int:
     # The last of the ascending limits that the score reaches, or 0; the guess is mostly right or beside it.
-    place = min(max(guess, 0), limits.shape[0] - 1)
+    place: int = min(max(guess, 0), limits.shape[0] - 1)
     while place > 0 and score < limits[place]:
         place -= 1
     while place + 1 < limits.shape[0] and score >= limits[place + 1]:
@@ -23,7 +23,9 @@ def _place(score, limits, guess):  # type: ignore[no-untyped-def]  # noqa: ANN00
 
 
 @compiled()
-def count_scores(tile, sides, limits, slack, is_diagonal, counts):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def count_scores(
+    tile: Floats, sides: tuple[Floats, Floats], limits: Doubles, slack: float, is_diagonal: bool, counts: Places
+) -> None:
     """Add to `counts[p]` the pairs of a tile whose score reaches `limits[p]` and not `limits[p + 1]`.
 
     `tile` is `(r, c)` float32 approximate scores, off by at most `slack`; `limits` are `(t,)` ascending float64, two at
@@ -49,7 +51,7 @@ def count_scores(tile, sides, limits, slack, is_diagonal, counts):  # type: igno
 
 
 @compiled()
-def count_distances(words, columns, is_diagonal, counts):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def count_distances(words: Words, columns: Words, is_diagonal: bool, counts: Places) -> None:
     """Add to `counts[k]` the pairs of `(r, w)` words and `(w, c)` columns that differ in k bits."""
     distances = np.zeros(columns.shape[1], np.uint64)
     last = columns[columns.shape[0] - 1]

@@ -8,8 +8,17 @@ Shapes: r rows of a left tile, c rows of a right tile, d dimensions, w 64-bit wo
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from overlens.compiled import compiled
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Words = NDArray[np.uint64]
+Rows = NDArray[np.int32]
+Places = NDArray[np.int64]
+Columns = tuple[Rows, Rows, Rows]
+"""Left rows, right rows and distances of pairs."""
 
 LANES = 32
 """Sums of a dot product that run side by side, see `dot64`; scratch space of callers has as many places."""
@@ -21,7 +30,7 @@ _BYTES = np.uint64(0x0101010101010101)
 
 
 @compiled()
-def dot64(left, right, lanes):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201  (numba infers the types)
+def dot64(left: Floats, right: Floats, lanes: Doubles) -> float:
     """Return the float64 dot product of two float32 rows, summed in 32 lanes that are joined by halves.
 
     A product of two float32 is exact in float64, so only the order of the additions can change the last bit, and
@@ -40,11 +49,12 @@ def dot64(left, right, lanes):  # type: ignore[no-untyped-def]  # noqa: ANN001, 
         for lane in range(half):
             lanes[lane] += lanes[lane + half]
         half //= 2
-    return lanes[0]
+    total: float = lanes[0]
+    return total
 
 
 @compiled()
-def score_pairs(left, right, left_rows, right_rows):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def score_pairs(left: Floats, right: Floats, left_rows: Places, right_rows: Places) -> Floats:
     """Return the `(m,)` float32 scores of the named pairs: `dot64` of the stored rows, rounded once."""
     scores = np.empty(left_rows.shape[0], np.float32)
     lanes = np.empty(LANES, np.float64)
@@ -54,7 +64,14 @@ def score_pairs(left, right, left_rows, right_rows):  # type: ignore[no-untyped-
 
 
 @compiled()
-def update_nearest(tile, sides, offsets, floors, slack, nearest):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def update_nearest(
+    tile: Floats,
+    sides: tuple[Floats, Floats],
+    offsets: tuple[int, int],
+    floors: Floats,
+    slack: float,
+    nearest: tuple[Places, Floats],
+) -> None:
     """Merge one tile of approximate scores into the running nearest rows, in place.
 
     Columns must come in ascending row order over successive calls: of equally similar rows the first to come stays
@@ -85,7 +102,7 @@ def update_nearest(tile, sides, offsets, floors, slack, nearest):  # type: ignor
 
 
 @compiled()
-def count_bits(x):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def count_bits(x: np.uint64) -> np.uint64:
     """Return how many bits of a uint64 are set, as uint64."""
     # The usual parallel bit count; LLVM knows the pattern and uses vector bit counts where the processor has them.
     x = x - ((x >> np.uint64(1)) & _ONES)
@@ -95,7 +112,7 @@ def count_bits(x):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
 
 
 @compiled()
-def measure_row(words, columns, distances):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def measure_row(words: Words, columns: Words, distances: Words) -> None:
     """Write the distance of `(w,)` words to each of the `(w, c)` columns, but for the last word, into `distances`.
 
     The caller adds the last word: a hash of one word then needs no scratch pass. `distances` is `(c,)` uint64.
@@ -109,7 +126,7 @@ def measure_row(words, columns, distances):  # type: ignore[no-untyped-def]  # n
 
 
 @compiled()
-def count_close(words, columns, max_distance, is_diagonal):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def count_close(words: Words, columns: Words, max_distance: np.uint64, is_diagonal: bool) -> Places:
     """Return for each of `(r, w)` words how many of the `(w, c)` columns are within `max_distance`, `(r,)` int64."""
     counts = np.zeros(words.shape[0], np.int64)
     distances = np.zeros(columns.shape[1], np.uint64)
@@ -126,7 +143,9 @@ def count_close(words, columns, max_distance, is_diagonal):  # type: ignore[no-u
 
 
 @compiled()
-def write_close(words, columns, max_distance, is_diagonal, rows, n_pairs):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def write_close(
+    words: Words, columns: Words, max_distance: np.uint64, is_diagonal: bool, rows: Places, n_pairs: int
+) -> Columns:
     """Return `(left, right, distances)`, int32 columns of the `n_pairs` pairs that `count_close` found at `rows`."""
     left = np.empty(n_pairs, np.int32)
     right = np.empty(n_pairs, np.int32)
@@ -146,12 +165,13 @@ def write_close(words, columns, max_distance, is_diagonal, rows, n_pairs):  # ty
 
 
 @compiled()
-def _band_value(words, band):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    return (words[band >> 2] >> np.uint64(16 * (band & 3))) & np.uint64(0xFFFF)
+def _band_value(words: Words, band: int) -> np.uint64:
+    value: np.uint64 = (words[band >> 2] >> np.uint64(16 * (band & 3))) & np.uint64(0xFFFF)
+    return value
 
 
 @compiled()
-def count_candidates(words, starts, masks):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def count_candidates(words: Words, starts: Rows, masks: Words) -> int:
     """Return how many pairs the band index proposes for `(r, w)` words, repeated ones included."""
     n_candidates = 0
     for i in range(words.shape[0]):
@@ -163,7 +183,7 @@ def count_candidates(words, starts, masks):  # type: ignore[no-untyped-def]  # n
 
 
 @compiled()
-def _is_repeated(left, right, band, radius):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _is_repeated(left: Words, right: Words, band: int, radius: np.uint64) -> bool:
     # Whether an earlier band has proposed this pair already.
     for earlier in range(band):
         if count_bits(_band_value(left, earlier) ^ _band_value(right, earlier)) <= radius:
@@ -172,7 +192,14 @@ def _is_repeated(left, right, band, radius):  # type: ignore[no-untyped-def]  # 
 
 
 @compiled()
-def visit_banded(rows, words, index, limits, is_diagonal, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def visit_banded(
+    rows: Places,
+    words: Words,
+    index: tuple[Rows, Rows, Words, Words],
+    limits: tuple[np.uint64, np.uint64],
+    is_diagonal: bool,
+    out: Columns,
+) -> Places:
     """Count the close pairs of each of `rows`, `(rows,)` int64, and write as many of them as `out` has room for.
 
     `index` is the starts, order, sorted words and masks of a band index; `limits` is the largest distance and the

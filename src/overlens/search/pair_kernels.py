@@ -6,13 +6,16 @@ Shapes: m pairs, n images, t hash types of one 64-bit word, k places of a list.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from overlens.compiled import compiled
-from overlens.search.kernels import count_bits
+from overlens.search.kernels import Floats, Places, Rows, Words, count_bits
 
 
 @compiled()
-def measure_oriented(left, right, inverses, nearest):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def measure_oriented(
+    left: Words, right: Words, inverses: Places, nearest: tuple[NDArray[np.uint8], NDArray[np.uint8]]
+) -> None:
     """Write the smallest distances over the orientations, `(m, t)` uint8, and the nearest orientation, `(m,)` uint8.
 
     `left` and `right` are `(m, 8, t)` uint64 hashes of the images of each pair in all orientations, `inverses` the
@@ -37,7 +40,9 @@ def measure_oriented(left, right, inverses, nearest):  # type: ignore[no-untyped
 
 
 @compiled()
-def enter_partners(images, others, merits, lists, is_full):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def enter_partners(
+    images: Rows, others: Rows, merits: Floats, lists: tuple[Rows, Floats], is_full: NDArray[np.bool_]
+) -> None:
     """Enter `others` into the lists of `images`, best first, each once; mark images that had more than fit.
 
     `lists` is partners `(n, k)` int32, -1 where free, and merits `(n, k)` float32. Higher merit comes first, of equal
