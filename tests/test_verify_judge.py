@@ -1,3 +1,4 @@
+import pickle
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,14 +9,14 @@ from numpy.typing import NDArray
 
 from overlens.candidates.find import CandidatePairs
 from overlens.engines import make_engine
-from overlens.errors import EngineError
+from overlens.errors import StoreError
 from overlens.evidence import make_rendition
 from overlens.progress import Progress
 from overlens.roster import Roster
 from overlens.store.pairs import PairStore, make_keys
 from overlens.verdicts import EDITED, LOOK_ALIKE, SAME_BYTES, SAME_PICTURE, SAME_PIXELS
 from overlens.verify import judge as verification
-from overlens.verify.judge import PairJudge, judge_candidates, rule_fingerprint
+from overlens.verify.judge import PairJudge, PairTask, judge_candidates, rule_fingerprint
 from overlens.verify.judged import FINDING, REFUTED, JudgedPairs
 from pictures import make_detailed
 
@@ -114,7 +115,7 @@ def test_no_pairs_are_no_problem() -> None:
 def test_a_damaged_rendition_stops_the_run_and_is_named() -> None:
     parts = make_parts()
     parts[0].data[0] = b"not a picture"
-    with pytest.raises(EngineError, match="damaged"):
+    with pytest.raises(StoreError, match="damaged"):
         judge(make_candidates([(0, 1)]), parts)
 
 
@@ -145,3 +146,11 @@ def test_a_changed_picture_is_judged_anew(tmp_path: Path) -> None:
     parts = make_parts()
     parts[1].data[0] = parts[1].data[2]
     assert judge(make_candidates([(0, 2)]), parts, tmp_path).verdicts.tolist() == [LOOK_ALIKE]
+
+
+def test_the_judge_can_be_sent_to_another_process() -> None:
+    parts = make_parts()
+    roster = Roster(("a", "b"), (2, 3))
+    task = PairTask((0, 1), (2, 3), np.arange(2))
+    with PairJudge(roster, parts, 2) as here, pickle.loads(pickle.dumps(here)) as there:
+        assert there(task).tobytes() == here(task).tobytes()

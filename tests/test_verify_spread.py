@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import overlens
+from overlens.candidates.copies import MOST_FULL
 from overlens.layout import CrossLayout
 from overlens.testing import FakeEncoder, encode_picture
 from pictures import make_detailed, unrendered_pictures
@@ -77,3 +79,23 @@ def test_a_pair_turned_by_its_order_has_its_transform_turned(tmp_path: Path) -> 
     assert [there[f"crop_{side}"] for side in ("left", "right")] == pytest.approx([8 / 320, 312 / 320], abs=0.005)
     assert [back[f"crop_{side}"] for side in ("left", "right")] == pytest.approx([0, 1], abs=0.005)
     assert there["overlap_area"] == pytest.approx(back["overlap_area"], abs=0.02)
+
+
+@pytest.mark.parametrize(("n_equal", "n_pairs"), [(MOST_FULL, 231), (MOST_FULL + 1, 22)], ids=["listed", "a star"])
+def test_only_large_classes_keep_their_pairs_to_themselves(tmp_path: Path, n_equal: int, n_pairs: int) -> None:
+    """Equal images of one dataset beside one mirrored picture: all their pairs up to 21, of more one for all."""
+    picture = np.repeat(make_detailed(5)[..., None], 3, axis=2)
+    (tmp_path / "one").mkdir()
+    for number in range(n_equal):
+        (tmp_path / "one" / f"{number:02}.png").write_bytes(encode_picture(picture))
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "mirrored.png").write_bytes(encode_picture(np.ascontiguousarray(picture[:, ::-1])))
+    rows = rows_of(tmp_path, tmp_path / "out")
+    inferred = [row for row in rows if row["inferred"]]
+    assert len(rows) == n_pairs
+    assert len(inferred) == (n_equal - 1 if n_equal <= MOST_FULL else 0)
+    assert all(row["verdict"] == "edited" for row in inferred)
+    found = json.loads(CrossLayout(tmp_path / "out").overlap.read_text())["methods"]["verified"]
+    assert (found["n_looked_at"], found["n_inferred"]) == (1, len(inferred))
+    assert found["n_classes_not_listed_whole"] == (n_equal > MOST_FULL)
+    assert found["contained"]["one"]["two"] == n_equal

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from overlens.candidates.copies import MOST_FULL, find_equal
 from overlens.candidates.find import CandidateConfig, CandidatePairs, count_candidate_comparisons, find_candidates
 from overlens.candidates.signals import Sources
 from overlens.config import HASH_TYPES, MAX_DISTANCE_BITS, MIN_SIMILARITY, RunConfig
@@ -27,9 +28,47 @@ from overlens.records import Features
 from overlens.roster import Roster
 from overlens.store.pairs import Keys, PairStore, make_keys
 from overlens.verdicts import EDITED, VERIFIED
-from overlens.verify.judge import RULE_VERSION, PairJudge, judge_candidates, rule_fingerprint
+from overlens.verify.judge import RULE_VERSION, PairJudge, judge_candidates, needs_look, rule_fingerprint
 from overlens.verify.judged import FINDING, REFUTED, JudgedPairs
 from overlens.verify.spread import spread_verdicts
+
+
+@dataclass(frozen=True, slots=True)
+class LookAlikes:
+    """How alike a pair must be to be listed although its pixels do not agree: as the thresholds of the run ask.
+
+    Where a threshold is left to calibration, or the run's hash is not of 64 bits, the default stands in.
+
+    Attributes:
+        min_cosine: Least cosine similarity.
+        hash_type: The hash that counts, of 64 bits, in any orientation.
+        max_distance_bits: Largest Hamming distance by it.
+    """
+
+    min_cosine: float
+    hash_type: str
+    max_distance_bits: int
+
+    @classmethod
+    def of(cls, config: RunConfig) -> "LookAlikes":
+        """Return what counts in a run."""
+        stated, is_short = config.pairs, config.hashing.hash_size == ORIENTED_SIZE
+        cosine = MIN_SIMILARITY if stated.min_similarity is None else stated.min_similarity
+        bits = stated.max_distance_bits if is_short and stated.max_distance_bits is not None else MAX_DISTANCE_BITS
+        return cls(cosine, config.hashing.hash_type, bits)
+
+    def hold(self, candidates: CandidatePairs) -> NDArray[np.bool_]:
+        """Return `(m,)` whether each pair is so alike."""
+        near = candidates.distances[:, HASH_TYPES.index(self.hash_type)] <= self.max_distance_bits
+        return np.asarray((candidates.cosine >= np.float32(self.min_cosine)) | near)
+
+    def to_json(self) -> dict[str, object]:
+        """Return what `overlap.json` holds of it."""
+        return {
+            "min_cosine": self.min_cosine,
+            "hash_type": self.hash_type,
+            "max_distance_bits": self.max_distance_bits,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +85,9 @@ class Copies:
         search: How candidates were found.
         keep: Rule of the representative.
         reference: Dataset within which nothing was looked for, or None.
+        look_alikes: What makes a pair that is no copy a look-alike.
+        n_looked_at: Pairs whose pixels were compared, in this run or in an earlier one.
+        n_large_classes: Classes of equal images so large that not all their pairs are listed.
         uses_embeddings: Whether embeddings proposed candidates, too; else only files, pixels and hashes did.
     """
 
@@ -58,7 +100,20 @@ class Copies:
     search: CandidateConfig
     keep: str
     reference: str | None
+    look_alikes: "LookAlikes"
+    n_looked_at: int
+    n_large_classes: int
     uses_embeddings: bool
+
+    @property
+    def n_equal(self) -> int:
+        """Listed pairs of images with equal bytes or pixels, which need no look."""
+        return int(np.count_nonzero(~needs_look(self.judged.candidates)))
+
+    @property
+    def n_inferred(self) -> int:
+        """Pairs with the verdict of another pair, of images that equal theirs."""
+        return int(np.count_nonzero(self.judged.is_inferred))
 
     @property
     def n_refuted(self) -> int:
@@ -117,10 +172,15 @@ class Copies:
                 "min_cosine": self.search.min_cosine,
                 "max_hash_distances": dict(self.search.max_distance_bits),
                 "min_detail": MIN_DETAIL,
+                "most_equal": MOST_FULL,
+                "look_alike_from": self.look_alikes.to_json(),
                 "keep": self.keep,
             },
-            "n_candidates": len(self.judged),
+            "n_looked_at": self.n_looked_at,
             "n_refuted": self.n_refuted,
+            "n_equal": self.n_equal,
+            "n_inferred": self.n_inferred,
+            "n_classes_not_listed_whole": self.n_large_classes,
             "n_images_at_candidate_bound": self.judged.candidates.n_capped,
             "n_low_information": dict(self.n_low_information),
             **self.overlap.to_json(),
@@ -148,11 +208,14 @@ def find_copies(
     candidates = _find_candidates(search, config.reference, sources, progress)
     judge = PairJudge(roster, [images.renditions() for images in known], config.workers or available_cores())
     store = _open_verdicts(config)
-    with progress.stage("Verification", len(candidates), "pairs") as stage, judge:
+    n_looked_at = int(np.count_nonzero(needs_look(candidates)))
+    with progress.stage("Verification", n_looked_at, "pairs") as stage, judge:
         judged = judge_candidates(
             candidates, _keys(candidates, sources), judge, store=store, engine=engine, stage=stage
         )
-    judged = spread_verdicts(judged.refuting(~_is_reported(candidates, config)), sources, config.reference)
+    look_alikes = LookAlikes.of(config)
+    first = find_equal(sources, None).first
+    judged = spread_verdicts(judged.refuting(~look_alikes.hold(candidates)), sources, first, config.reference)
     n_pixels = np.concatenate([one.sizes_px.astype(np.int64).prod(axis=1) for one in evidence])
     groups = find_groups(roster, judged.edges, KeepRule(config.verification.keep, n_pixels, config.reference))
     return Copies(
@@ -165,6 +228,9 @@ def find_copies(
         search,
         config.verification.keep,
         config.reference,
+        look_alikes,
+        n_looked_at,
+        n_large_classes=int(np.count_nonzero(np.bincount(first) > MOST_FULL)),
         uses_embeddings=sources.embeddings is not None,
     )
 
@@ -205,15 +271,3 @@ def _open_verdicts(config: RunConfig) -> PairStore:
 def _keys(candidates: CandidatePairs, sources: Sources) -> Keys:
     digests = [one.byte_digests for one in sources.evidence]
     return make_keys(*(sources.roster.gather(digests, rows) for rows in (candidates.left, candidates.right)))
-
-
-def _is_reported(candidates: CandidatePairs, config: RunConfig) -> NDArray[np.bool_]:
-    """Whether a pair is as alike as the run's thresholds ask, by 64-bit hashes in any orientation.
-
-    Where a threshold is left to calibration, or the run's hash is of another length, the default stands in.
-    """
-    stated, is_short = config.pairs, config.hashing.hash_size == ORIENTED_SIZE
-    cosine = MIN_SIMILARITY if stated.min_similarity is None else stated.min_similarity
-    bits = stated.max_distance_bits if is_short and stated.max_distance_bits is not None else MAX_DISTANCE_BITS
-    near = candidates.distances[:, HASH_TYPES.index(config.hashing.hash_type)] <= bits
-    return np.asarray((candidates.cosine >= np.float32(cosine)) | near)

@@ -129,10 +129,13 @@ def upright_hash(row: NDArray[np.uint8], hash_type: str) -> NDArray[np.uint8]:
 
 def evidence_fingerprint() -> dict[str, str]:
     """Return everything that changes the evidence of an image, apart from its pixels and file."""
+    import cv2
+
     return {
         "evidence": "1",
         "hashes": f"{' '.join(HASH_TYPES)} of size {ORIENTED_SIZE}, {hash_recipe()}",
         "rendition": f"{RENDITION_PX} px, JPEG {RENDITION_QUALITY} 4:4:4, or the file",
+        "opencv": str(cv2.__version__),
     }
 
 

@@ -214,6 +214,7 @@ def _pair_columns(names: _Names, judged: JudgedPairs, rows: NDArray[np.intp]) ->
         "strength": judged.strengths[rows],
         "same_bytes": pairs.same_bytes[rows],
         "same_pixels": pairs.same_pixels[rows],
+        "inferred": judged.is_inferred[rows],
         **distances,
         "orientation": pairs.orientation[rows],
         "cosine": _known(pairs.cosine[rows]),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from overlens.errors import EngineError
+from overlens.errors import EngineError, OverlensError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -23,7 +23,9 @@ class Outcome(Generic[Task, Result]):
     n_tries: int
 
     def unwrap(self) -> Result:
-        """Return the result; raises EngineError, with the cause chained, where there is none."""
+        """Return the result; where there is none, raise the OverlensError that says why, or an EngineError."""
+        if isinstance(self.error, OverlensError):
+            raise self.error
         if self.error is not None or self.result is None:
             raise EngineError(f"a task failed {self.n_tries} times: {self.error!r}") from self.error
         return self.result

@@ -1,14 +1,16 @@
 """What was found of pairs of files, on disk: a pair that was judged once is not judged again.
 
-A store holds one kind of finding in parts. A part is one `.npy` file, which appears by one rename; each of its entries
-is the key of a pair and what was found of it. The key is the SHA-256 of both files, cut, in the order in which they
-were judged; so a moved, renamed or relisted file is known, and a changed one is not. Everything else that changes a
-finding is in the store's fingerprint. A store may be deleted at any time; what is needed is found again.
+A store holds one kind of finding in parts. A part is one `.npy` file, which appears by one rename and is named by the
+digest of its bytes, so that damage on the disk is told from a finding; each of its entries is the key of a pair and
+what was found of it. The key is the SHA-256 of both files, cut, in the order in which they were judged; so a moved or
+renamed file is known, and a changed one is not. Everything else that changes a finding is in the store's fingerprint.
+A store may be deleted at any time; what is needed is found again.
 
 Shapes: m pairs that are asked for, k of them known.
 """
 
 import hashlib
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from overlens.atomic import remove_partials, replaced_file
+from overlens.atomic import remove_partials, write_bytes
 from overlens.store.blobs import named_if_damaged
 
 DIGEST_BYTES = 16
@@ -51,7 +53,7 @@ class PairStore:
             finding: Structured type of a finding; it is a part of the fingerprint.
         """
         facts = json.dumps({**fingerprint, "finding": str(finding.descr)}, sort_keys=True)
-        store = cls(parent / f"{name}-{hashlib.sha256(facts.encode()).hexdigest()[:12]}", finding)
+        store = cls(parent / f"{name}-{_digest(facts.encode())[:12]}", finding)
         remove_partials(store.folder)
         return store
 
@@ -82,9 +84,9 @@ class PairStore:
         """Add what was found of pairs, as one part; both are `(m,)`."""
         part = np.empty(len(keys), self._entry)
         part["key"], part["finding"] = keys, findings
-        name = hashlib.sha256(keys.tobytes()).hexdigest()[:24]
-        with replaced_file(self.folder / f"{name}.npy") as stream:
-            np.save(stream, part, allow_pickle=False)
+        content = io.BytesIO()
+        np.save(content, part, allow_pickle=False)
+        write_bytes(self.folder / f"{_digest(content.getvalue())[:24]}.npy", content.getvalue())
 
     @property
     def _entry(self) -> np.dtype[Any]:
@@ -92,7 +94,10 @@ class PairStore:
 
     def _read(self, path: Path) -> NDArray[Any]:
         with named_if_damaged(path):
-            part: NDArray[Any] = np.load(path, allow_pickle=False)
+            content = path.read_bytes()
+            if not _digest(content).startswith(path.stem):
+                raise ValueError("other bytes than were written")
+            part: NDArray[Any] = np.load(io.BytesIO(content), allow_pickle=False)
             if part.dtype != self._entry or part.ndim != 1:
                 raise ValueError(f"{part.dtype} of shape {part.shape}")
         return part
@@ -102,3 +107,7 @@ def make_keys(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> Keys:
     """Return the keys `(m,)` of pairs whose files have these digests, `(m, 16)` uint8 or longer each."""
     both = np.concatenate([left[:, :DIGEST_BYTES], right[:, :DIGEST_BYTES]], axis=1)
     return np.ascontiguousarray(both).view(f"S{2 * DIGEST_BYTES}")[:, 0]
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -40,7 +40,8 @@ def rule_fingerprint() -> dict[str, str]:
     import cv2
     import PIL
 
-    return {"rule": RULE_VERSION, "opencv": str(cv2.__version__), "pillow": PIL.__version__}
+    versions = {"opencv": str(cv2.__version__), "pillow": PIL.__version__, "numpy": np.__version__}
+    return {"rule": RULE_VERSION, **versions}
 
 
 class Renditions(Protocol):
@@ -71,7 +72,7 @@ def judge_candidates(
         judge: Looks at pairs.
         store: Verdicts of earlier runs, of type `FINDING`; gets those of this one.
         engine: Runs the tasks.
-        stage: Is told of judged pairs, m in all.
+        stage: Is told of the pairs that need a look, see `needs_look`.
 
     Returns:
         All pairs with their verdicts; of those that are no copies none is refuted yet.
@@ -79,11 +80,11 @@ def judge_candidates(
     Raises:
         StoreError: A stored rendition or verdict is damaged.
     """
-    places = np.flatnonzero(~(candidates.same_bytes | candidates.same_pixels))
+    places = np.flatnonzero(needs_look(candidates))
     is_known, known = store.find(keys[places])
     findings = np.zeros(len(candidates), FINDING)
     findings[places[is_known]] = known
-    stage.advance(len(candidates) - len(places), cached=len(known))
+    stage.advance(cached=len(known))
     judge.watch = stage.begin
     for outcome in engine.map(judge, _cut(candidates, places[~is_known])):
         found, of_task = outcome.unwrap(), outcome.task.places
@@ -91,6 +92,11 @@ def judge_candidates(
         findings[of_task] = found
         stage.advance(len(found))
     return join_findings(candidates, places, findings[places])
+
+
+def needs_look(candidates: CandidatePairs) -> NDArray[np.bool_]:
+    """Return `(m,)` whether each pair is judged by its pixels: equal files and pixels are not."""
+    return ~(candidates.same_bytes | candidates.same_pixels)
 
 
 class PairJudge:
@@ -103,11 +109,15 @@ class PairJudge:
     """
 
     def __init__(self, roster: Roster, renditions: Sequence[Renditions], workers: int) -> None:
+        self._made_of = roster, renditions, workers
         self._pictures = PictureCache(roster, renditions)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="overlens-verify")
         self._held = ExitStack()
         self.watch: Callable[[int], None] = lambda n_pairs: None
         """Called with the number of pairs that are judged, as it goes; for those who watch."""
+
+    def __reduce__(self) -> tuple[type["PairJudge"], tuple[Roster, Sequence[Renditions], int]]:
+        return PairJudge, self._made_of  # threads and pictures stay where they are
 
     def __enter__(self) -> "PairJudge":
         self._held.enter_context(one_thread_each())

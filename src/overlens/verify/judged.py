@@ -54,6 +54,7 @@ class JudgedPairs:
         agreeing: `(m,)` float32 share of the neighbourhoods that agree.
         transforms: `(m, 3, 3)` float64 places of the left rendition to places of the right one; nan where none.
         shapes: `(m, 2, 2)` int32 (h, w) of the left and the right rendition; 0 where they were not opened.
+        is_inferred: `(m,)` bool, the verdict and what was seen are those of another pair, of images that equal these.
     """
 
     candidates: CandidatePairs
@@ -67,10 +68,12 @@ class JudgedPairs:
     agreeing: NDArray[np.float32]
     transforms: NDArray[np.float64]
     shapes: NDArray[np.int32]
+    is_inferred: NDArray[np.bool_]
 
     def __post_init__(self) -> None:
         facts = {name: FINDING[name] for name in FINDING.names or ()}
         require_columns(self, len(self.candidates), {name: (kind.base, kind.shape) for name, kind in facts.items()})
+        require_columns(self, len(self.candidates), {"is_inferred": (np.bool_, ())})
 
     def __len__(self) -> int:
         return len(self.candidates)
@@ -135,4 +138,5 @@ def join_findings(candidates: CandidatePairs, places: NDArray[np.intp], findings
     for name in ("inlier_shares", "coarse", "fine", "local", "agreeing", "transforms"):
         all_findings[name] = np.nan
     all_findings[places] = findings
-    return JudgedPairs(candidates, **{name: all_findings[name].copy() for name in FINDING.names or ()})
+    columns = {name: all_findings[name].copy() for name in FINDING.names or ()}
+    return JudgedPairs(candidates, **columns, is_inferred=np.zeros(len(candidates), np.bool_))
