@@ -70,7 +70,13 @@ def test_names_are_whole_and_an_empty_dataset_is_not_offered(capsys, tmp_path: P
     assert "Nothing remains of sub" in out and "--datasets sub=" not in out and f"--datasets {long}=" in out
 
 
-def test_what_is_left_fails_with_the_list(options: list[str], capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_failed_audit_is_told_and_leaves_earlier_lists(
+    options: list[str], capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     import overlens.dedupe.settle
 
     def find_nothing_to_remove(groups, edges, rule):
@@ -79,16 +85,29 @@ def test_what_is_left_fails_with_the_list(options: list[str], capsys, tmp_path: 
     # A planner that overlooks copies within a dataset: the audit must not.
     plan_removal = overlens.dedupe.settle.plan_removal
     monkeypatch.setattr("overlens.dedupe.settle.plan_removal", find_nothing_to_remove)
-    status, _, err = run(capsys, *options, "--reference", "test", "--apply")
+    cleaned, failed = (tmp_path / "out/dataset/cross" / name for name in ("cleaned", "failed-audit"))
+    options += ["--reference", "test", "--apply"]
+    status, _, err = run(capsys, *options)
     assert status == 0, "all of them are in the reference, so they go anyway"
+    good = contents(cleaned)
+    assert len(good) == 6 and not failed.exists()
+
     (tmp_path / "train/9.png").write_bytes((tmp_path / "train/0.png").read_bytes())
-    status, _, err = run(capsys, *options, "--reference", "test", "--apply")
-    assert status == 1
-    assert "1 verified pair is left after 5 rounds" in err and "train '0.png' and train '9.png' (same_bytes)" in err
-    cleaned = tmp_path / "out/dataset/cross/cleaned"
-    assert {path.name for path in cleaned.iterdir()} == {"removed.csv", "audit.json"}
-    audit = json.loads((cleaned / "audit.json").read_text(encoding="utf-8"))
+    for _ in range(2):
+        status, out, err = run(capsys, *options)
+        assert status == 1
+        assert "1 verified pair is left after 5 rounds" in err and "train '0.png' and train '9.png' (same_bytes)" in err
+        assert f"{cleaned}: what an earlier run wrote stays" in err and f"Failed audit: {failed / 'audit.json'}" in out
+        assert "--datasets" not in out, "what an earlier run found to remain is not offered as what remains now"
+        assert contents(cleaned) == good and set(contents(failed)) == {"removed.csv", "audit.json"}
+    audit = json.loads((failed / "audit.json").read_text(encoding="utf-8"))
     assert not audit["passed"] and audit["left"] == [["train", "0.png", "train", "9.png", "same_bytes", 1.0]]
+    assert any("what an earlier run wrote stays" in notice for notice in audit["notices"])
+
+    monkeypatch.setattr("overlens.dedupe.settle.plan_removal", plan_removal)
+    assert run(capsys, *options)[0] == 0
+    assert contents(cleaned)["removed.csv"] != good["removed.csv"]
+    assert not [path for path in cleaned.parent.iterdir() if "audit" in path.name]
 
 
 @pytest.mark.parametrize(

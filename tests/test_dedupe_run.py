@@ -212,10 +212,14 @@ def test_lists_that_read_wrongly_replace_nothing(pictures: Path, monkeypatch: py
     before = state_of(good.layout.folder)
     monkeypatch.setattr("overlens.dedupe.run.check_cleaned", lambda *_: "1 images differ")
     result = dedupe(config, apply=True, encoder=FakeEncoder())
-    assert not result.passed and result.cleaned is None
+    assert not result.passed and result.cleaned == {}
     assert result.problems == ("train: 1 images differ", "test: 1 images differ")
     assert state_of(good.layout.folder) == before
-    assert {path.name for path in good.layout.folder.parent.iterdir()} == {"cleaned", ".lock", "store"}
+    assert {path.name for path in good.layout.folder.parent.iterdir()} == {"cleaned", "failed-audit", ".lock", "store"}
+    assert {path.name for path in result.layout.folder.iterdir()} == {"removed.csv", "audit.json"}
+    audit = json.loads(result.layout.audit.read_text(encoding="utf-8"))
+    assert not audit["passed"] and audit["problems"] == list(result.problems)
+    assert not any(result.layout.folder in path.parents for path in find_files(config)), "no results of earlier runs"
 
 
 KILLED = """
@@ -302,6 +306,10 @@ def test_what_cannot_work_is_refused_before_anything_is_read(pictures: Path):
         "only verified copies": (RunConfig(both, verify=False), False),
         "--across-only needs two datasets": (RunConfig((one,)), True),
         "train is read from": (RunConfig(both, output=pictures / "train" / "out"), False),
+        "failed-audit, and x is read from": (
+            RunConfig((DatasetSpec("x", pictures / "dataset/cross/failed-audit/x"),), output=pictures),
+            False,
+        ),
     }
     for message, (config, across_only) in wrong.items():
         with pytest.raises(ConfigError, match=message):

@@ -8,6 +8,7 @@ The documented layout, under ROOT (read) and under OUTPUT, or ROOT if none is gi
     dataset/{name}-data/analysis/{name}_few_shot_splits/
     dataset/cross/                                   results across datasets, and `store/`, verdicts on pairs
     dataset/cross/cleaned/                           what remains of the datasets without copies
+    dataset/cross/failed-audit/                      what `cleaned` would have been, where an audit failed
 """
 
 from dataclasses import dataclass
@@ -183,6 +184,21 @@ class CrossLayout:
     def earlier_cleaned(self) -> Path:
         """Where that folder waits while a new one takes its place; gone when a run ends."""
         return self.folder / ".earlier-cleaned"
+
+    @property
+    def failed_audit(self) -> Path:
+        """Folder of the audit that failed last, until one passes; beside `cleaned`, which may be of an earlier run."""
+        return self.folder / "failed-audit"
+
+    @property
+    def earlier_failed_audit(self) -> Path:
+        """Where that folder waits while a new one takes its place; gone when a run ends."""
+        return self.folder / ".earlier-failed-audit"
+
+    @property
+    def of_dedupe(self) -> tuple[Path, ...]:
+        """The folders that removing copies writes, and only that."""
+        return self.cleaned, self.earlier_cleaned, self.failed_audit, self.earlier_failed_audit
 
     @property
     def mark(self) -> Path:

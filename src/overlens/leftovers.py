@@ -17,7 +17,7 @@ def find_files(config: RunConfig) -> dict[Path, tuple[int, int]]:
     found: dict[Path, tuple[int, int]] = {}
     cross = CrossLayout(config.output_root)
     layouts = [AnalysisLayout(config.output_root, spec.name) for spec in config.datasets]
-    kept = {cross.mark, cross.cleaned, cross.earlier_cleaned, cross.store, *(layout.store for layout in layouts)}
+    kept = {cross.mark, cross.store, *cross.of_dedupe, *(layout.store for layout in layouts)}
     for folder in (cross.folder, *(layout.folder for layout in layouts)):
         for path in folder.rglob("*"):
             if path.is_file() and kept.isdisjoint((path, *path.parents)):

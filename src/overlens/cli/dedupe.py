@@ -117,11 +117,10 @@ def _audit_line(result: "Deduped") -> str:
 
 
 def _next_lines(result: "Deduped") -> list[str]:
-    if result.problems:
-        earlier = "; what an earlier run wrote is as it was" if result.layout.audit.exists() else ""
-        return [f"No list was written{earlier}."]
     if result.cleaned is None:
         return ["Dry run: no list was written. --apply writes the removal list, the audit and what remains."]
+    if not result.passed:
+        return [f"Failed audit: {result.layout.audit}, with the list of what was to go: {result.layout.removed.name}"]
     lines = [f"Removal list: {result.layout.removed}", f"Audit: {result.layout.audit}"]
     rest = {name: path for name, path in result.cleaned.items() if result.n_remaining(name)}
     lines += [f"Nothing remains of {name}: leave it out from now on." for name in result.cleaned if name not in rest]
@@ -136,6 +135,7 @@ def _failure(result: "Deduped") -> str:
     listed = "; ".join(f"{a} {one!r} and {b} {two!r} ({verdict})" for a, one, b, two, verdict, _ in left[:N_LISTED])
     first = "" if len(left) <= N_LISTED else f"the first {N_LISTED}: "
     return (
-        f"{pairs} left after {counted(rounds, 'round')}, so no lists are written; raise --max-candidates and run again "
+        f"{pairs} left after {counted(rounds, 'round')}, so no lists of what remains are written; raise "
+        "--max-candidates and run again "
         f"({first}{listed})"
     )

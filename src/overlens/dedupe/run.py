@@ -5,12 +5,14 @@ from the store, so looking again decodes nothing; it costs the search and the ve
 remains in memory.
 
 Images, lists and labels of the user are only read. A dry run writes features and verdicts to their stores, and nothing
-else.
+else. Good lists stay until better ones take their place: an audit that fails is written beside them, not over them.
 """
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +51,8 @@ class Deduped:
         rule: What stays beside the representatives.
         settled: What is to be removed, and what is left.
         n_failed: Dataset -> images that could not be used, and so were not looked at.
-        problems: What differed when the written lists were read again; then they were discarded, and what an earlier
-            run wrote is as it was.
-        cleaned: Dataset -> what to give as `NAME=PATH`; empty if verified pairs are left, None if nothing was written.
+        problems: What differed when the written lists were read again; then they were discarded.
+        cleaned: Dataset -> what to give as `NAME=PATH`; empty if the audit failed, None if nothing was written.
         notices: Sentences that the user should read.
     """
 
@@ -70,12 +71,29 @@ class Deduped:
 
     @property
     def layout(self) -> CleanedLayout:
-        """Where it is written."""
-        return CleanedLayout(CrossLayout(self.config.output_root).cleaned)
+        """Where it is written: what failed has a place of its own, so that earlier lists stay."""
+        cross = CrossLayout(self.config.output_root)
+        return CleanedLayout(cross.cleaned if self.passed else cross.failed_audit)
 
     def n_remaining(self, dataset: str) -> int:
         """Number of images of a dataset that were looked at and stay."""
-        return int(self._numbers(self.settled.whole.roster.number_of(dataset))["remaining"])
+        return int(self.count_images(dataset)["remaining"])
+
+    def count_images(self, dataset: str) -> dict[str, Any]:
+        """Return how many images of a dataset were attempted, looked at, removed (by reason, too) and so on."""
+        whole = self.settled.whole
+        place = whole.roster.number_of(dataset)
+        n_kept = whole.roster.sizes[place]
+        reasons = self.settled.removal.count_reasons(whole.roster)[place]
+        return {
+            "attempted": n_kept + self.n_failed[dataset],
+            "looked_at": n_kept,
+            "failed": self.n_failed[dataset],
+            "low_information": (whole.n_low_information or {}).get(dataset, 0),
+            "removed": int(reasons.sum()),
+            "remaining": n_kept - int(reasons.sum()),
+            "removed_by_reason": {reason: int(n) for reason, n in zip(VERIFIED, reasons, strict=False)},
+        }
 
     def rows(self) -> Iterator[tuple[str, ...]]:
         """Yield the removal list, as `overlens.dedupe.removal.REMOVAL_COLUMNS`."""
@@ -103,24 +121,10 @@ class Deduped:
             "n_removed": len(settled.removal),
             "n_left_by_round": list(settled.n_left),
             "n_images_at_candidate_bound": settled.last.n_capped,
-            "datasets": {name: self._numbers(place) for place, name in enumerate(settled.whole.roster.datasets)},
+            "datasets": {name: self.count_images(name) for name in settled.whole.roster.datasets},
             "left": self.left_pairs(),
             "problems": list(self.problems),
             "notices": list(self.notices),
-        }
-
-    def _numbers(self, place: int) -> dict[str, Any]:
-        whole = self.settled.whole
-        name, n_kept = whole.roster.datasets[place], whole.roster.sizes[place]
-        reasons = self.settled.removal.count_reasons(whole.roster)[place]
-        return {
-            "attempted": n_kept + self.n_failed[name],
-            "looked_at": n_kept,
-            "failed": self.n_failed[name],
-            "low_information": (whole.n_low_information or {}).get(name, 0),
-            "removed": int(reasons.sum()),
-            "remaining": n_kept - int(reasons.sum()),
-            "removed_by_reason": {reason: int(n) for reason, n in zip(VERIFIED, reasons, strict=False)},
         }
 
 
@@ -197,9 +201,10 @@ def _require_workable(config: RunConfig, *, across_only: bool) -> None:
         raise ConfigError("--no-verify cannot be had here: only verified copies are removed; leave it out")
     if across_only and len(config.datasets) < 2:
         raise ConfigError("--across-only needs two datasets or more; name another with --datasets, or leave it out")
-    folder = CrossLayout(config.output_root).cleaned.resolve()
+    cross = CrossLayout(config.output_root)
+    folders = cross.cleaned.resolve(), cross.failed_audit.resolve()
     for spec in config.datasets:
-        for place in _input_places(spec, config.root):
+        for folder, place in product(folders, _input_places(spec, config.root)):
             if folder.is_relative_to(place) or place.is_relative_to(folder):
                 raise ConfigError(
                     f"what remains is written to {folder}, and {spec.name} is read from {place}; "
@@ -228,11 +233,12 @@ def _without_rows(features: Features, keys: AbstractSet[str]) -> Features:
 
 def _notices(result: Deduped, known: Sequence[KnownImages]) -> list[str]:
     lines: list[str] = []
-    for place, images in enumerate(known):
-        name, numbers = images.listing.dataset, result._numbers(place)
+    for spec, images in zip(result.config.datasets, known, strict=True):
+        name = spec.name
+        numbers = result.count_images(name)
         if numbers["looked_at"] and not numbers["remaining"]:
             lines += tell(name, ["WARNING: all its images are copies to remove; name it with --reference to keep them"])
-        left_out = list_left_out(result.config.datasets[place], result.config.root, images.listing)
+        left_out = list_left_out(spec, result.config.root, images.listing)
         lines += tell(name, [*_tell_left_out(left_out)])
         if n_staying := numbers["failed"] - len(left_out):
             words = "image could not be used, was not looked at, and stays"
@@ -254,18 +260,37 @@ def _tell_left_out(left_out: Sequence[Failure]) -> Iterator[str]:
 
 
 def _write(result: Deduped, known: Sequence[KnownImages]) -> Deduped:
-    """Write everything below a new folder that takes the place of that of an earlier run, unless it reads wrongly."""
+    """Write everything below a new folder that takes the place of that of an earlier run, or what failed beside it."""
     cross = CrossLayout(result.config.output_root)
+    if not result.passed:
+        return _write_failed(result)
     try:
         with replaced_folder(cross.cleaned, cross.earlier_cleaned) as folder:
-            layout = CleanedLayout(folder)
-            write_removal(layout.removed, result.rows())
-            if result.passed:
-                result = _write_lists(result, known, folder)
-            write_json(layout.audit, result.to_json())
+            result = _write_lists(result, known, folder)
+            _write_audit(result, folder)
     except _ReadWronglyError as error:
-        return replace(result, problems=error.problems)
+        return _write_failed(replace(result, problems=error.problems))
+    for failed in (cross.failed_audit, cross.earlier_failed_audit):
+        shutil.rmtree(failed, ignore_errors=True)
     return replace(result, cleaned={name: cross.cleaned / path for name, path in (result.cleaned or {}).items()})
+
+
+def _write_failed(result: Deduped) -> Deduped:
+    """Write the removal list and the audit that failed where they take nothing's place but that of another such."""
+    cross = CrossLayout(result.config.output_root)
+    if cross.cleaned.exists():
+        words = f"what an earlier run wrote stays; this run's audit failed, and is in {cross.failed_audit}"
+        result = replace(result, notices=(*result.notices, *tell(str(cross.cleaned), [words])))
+    result = replace(result, cleaned={})
+    with replaced_folder(cross.failed_audit, cross.earlier_failed_audit) as folder:
+        _write_audit(result, folder)
+    return result
+
+
+def _write_audit(result: Deduped, folder: Path) -> None:
+    layout = CleanedLayout(folder)
+    write_removal(layout.removed, result.rows())
+    write_json(layout.audit, result.to_json())
 
 
 class _ReadWronglyError(Exception):
