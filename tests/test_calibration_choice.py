@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from overlens.calibration.choice import COSINES, Calibration, bound_share, calibrate, choose
+from overlens.calibration.choice import COSINES, Calibration, Grounds, bound_share, calibrate, choose
 from overlens.calibration.edit_scores import EditScores
 from overlens.calibration.judged import Judged
 from overlens.groups.find import NO_GROUP
@@ -19,6 +19,10 @@ from overlens.verdicts import LOOK_ALIKE
 from test_calibration_judged import judge
 
 EDITS = EditScores(("crop", "grey"), np.array([[0.7, 0.9], [0.3, 0.95], [np.nan, 0.999]], np.float32))
+
+
+def grounds(judged: Judged, rate: float) -> Grounds:
+    return Grounds(judged, {name: {"cosine": EDITS, "perceptual": EDITS} for name in "ab"}, rate)
 
 
 def make_datasets(n_copies: int, seed: int = 0, n: int = 60, noise: float = 0.15) -> tuple[list[Features], Judged]:
@@ -58,7 +62,7 @@ def found_pairs(method: str, datasets: list[Features], threshold: float) -> list
 @pytest.mark.parametrize("method", ["cosine", "perceptual"])
 def test_counts_are_those_of_the_lists_that_a_run_would_write(method: str):
     datasets, judged = make_datasets(25)
-    found = calibrate(method, tuple(datasets), judged, [EDITS], rate=0.01)
+    found = calibrate(method, tuple(datasets), grounds(judged, 0.01))
     for place in range(0, len(found.thresholds), 4):
         pairs = found_pairs(method, datasets, found.thresholds[place])
         copies = [pair for pair in pairs if pair[0] == pair[1] < 25]
@@ -70,7 +74,7 @@ def test_counts_are_those_of_the_lists_that_a_run_would_write(method: str):
 @pytest.mark.parametrize("method", ["cosine", "perceptual"])
 def test_the_chosen_threshold_keeps_the_rate_and_no_looser_one_does(method: str):
     datasets, judged = make_datasets(40, noise=0.4)
-    found = calibrate(method, tuple(datasets), judged, [EDITS], rate=0.05)
+    found = calibrate(method, tuple(datasets), grounds(judged, 0.05))
     false = [n - v for n, v in zip(found.n_pairs, found.n_verified, strict=True)]
     assert found.is_kept and found.n_verified[found.place] >= 20
     assert false[found.place] <= 0.05 * found.n_pairs[found.place]
@@ -87,7 +91,7 @@ def test_pairs_within_a_dataset_count_once():
     )
     judged = judge({"a": 60}, [*range(30)] * 2)
     for method in ("cosine", "perceptual"):
-        found = calibrate(method, (twin, twin), judged, [EDITS], rate=0.0)
+        found = calibrate(method, (twin, twin), grounds(judged, 0.0))
         assert found.is_kept and found.n_pairs[found.place] == found.n_verified[found.place] == 30
         assert found.where == "within a"
 
@@ -95,7 +99,7 @@ def test_pairs_within_a_dataset_count_once():
 @pytest.mark.parametrize("method", ["cosine", "perceptual"])
 def test_without_verified_pairs_nothing_is_reported(method: str):
     datasets, judged = make_datasets(0)
-    found = calibrate(method, tuple(datasets), judged, [EDITS], rate=0.5)
+    found = calibrate(method, tuple(datasets), grounds(judged, 0.5))
     assert found.is_kept and found.n_pairs[found.place] == 0
     assert found.place == len(found.thresholds) - 1 or found.n_pairs[found.place + 1] > 0
     assert found.reason.startswith("no pair is a verified copy")
@@ -105,7 +109,7 @@ def test_without_verified_pairs_nothing_is_reported(method: str):
 def test_where_no_threshold_keeps_the_rate_the_strictest_is_used_and_said():
     (one, other), _ = make_datasets(0)
     blank = [replace(features, hashes=np.zeros_like(features.hashes)) for features in (one, other)]
-    found = calibrate("perceptual", tuple(blank), judge({"a": 60, "b": 60}, [NO_GROUP] * 120), [], rate=0.01)
+    found = calibrate("perceptual", tuple(blank), Grounds(judge({"a": 60, "b": 60}, [NO_GROUP] * 120), {}, 0.01))
     assert (found.chosen, found.is_kept, found.recall(0)) == (0, False, None)
     assert found.reason.endswith("even at the strictest 3,600 of 3,600 pairs are no verified copies")
 
@@ -137,7 +141,7 @@ def test_the_bound_is_that_of_clopper_and_pearson(hits: int, n: int, bound: floa
 
 def test_recall_of_edits_is_the_share_of_the_sample():
     datasets, judged = make_datasets(5)
-    found = calibrate("cosine", tuple(datasets), judged, [EDITS, EDITS], rate=0.01)
+    found = calibrate("cosine", tuple(datasets), grounds(judged, 0.01))
     place = COSINES.index(0.9)
     assert (found.n_edited, found.edits) == (6, ("crop", "grey"))
     assert found.n_found[place] == (0, 6) and found.recall(place) == pytest.approx(0.5)
@@ -155,7 +159,7 @@ def test_small_counts_are_said_to_be_small():
 
 def test_the_curve_is_told_in_json_and_the_reason_in_words():
     datasets, judged = make_datasets(25)
-    found = calibrate("cosine", tuple(datasets), judged, [EDITS], rate=0.01)
+    found = calibrate("cosine", tuple(datasets), grounds(judged, 0.01))
     content = json.loads(json.dumps(found.to_json()))
     assert (content["datasets"], content["threshold"], len(content["curve"])) == (
         ["a", "b"],

@@ -135,5 +135,5 @@ def test_the_layout_error_stands_in_the_numbers_and_misfit_is_told(runs, monkeyp
     numbers = runs[0].to_json()["methods"]
     assert {method: counts["venn_layout_error"] for method, counts in numbers.items()} == dict.fromkeys(numbers, 0.0)
     assert draw_overlaps(runs[0]) == []
-    monkeypatch.setattr("overlens.report.venn_geometry.Arrangement.describe_misfit", lambda _: ("off by 3 %",))
+    monkeypatch.setattr("overlens.venn_layout.Arrangement.describe_misfit", lambda _: ("off by 3 %",))
     assert "venn_diagram_verified.png: off by 3 %" in draw_overlaps(runs[0])

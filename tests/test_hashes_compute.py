@@ -21,7 +21,6 @@ from overlens.hashes.compute import (
     hash_recipe,
     hashes_from_hex,
     hashes_to_hex,
-    to_hex,
 )
 from overlens.hashes.orientation import N_ORIENTATIONS, orient
 from overlens.hashes.reference import reference_bits
@@ -50,9 +49,13 @@ def draw_pixels(height, width, seed, levels=256):
     return np.random.default_rng(seed).integers(0, levels, (height, width, 3), np.uint8)
 
 
+def to_hex(packed, hash_size):
+    return hashes_to_hex(packed[np.newaxis], hash_size**2)[0]
+
+
 def hash_texts(pixels, hash_size, hash_types=HASH_TYPES):
     packed = compute_hashes(pixels, hash_types, hash_size)
-    return {hash_type: to_hex(row, hash_size**2) for hash_type, row in packed.items()}
+    return {hash_type: to_hex(row, hash_size) for hash_type, row in packed.items()}
 
 
 def imagehash_texts(pixels, hash_size, hash_types=HASH_TYPES):
@@ -168,7 +171,7 @@ def test_pictures_with_white_ground_take_the_exact_path(monkeypatch):
 @pytest.mark.parametrize(("name", "text"), [("imagehash", "ffd7918181c9ffff"), ("peppers", "9f172786e71f1e00")])
 def test_ahash_values_that_imagehash_publishes(shared_data, name, text):
     pixels = decode_rgb((shared_data / "imagehash_golden" / f"{name}.png").read_bytes())
-    assert to_hex(compute_hash(pixels, "ahash", 8), 64) == text
+    assert to_hex(compute_hash(pixels, "ahash", 8), 8) == text
 
 
 def test_both_pass_orders_are_followed(monkeypatch):
@@ -334,7 +337,6 @@ def test_text_is_imagehashs_and_comes_back(hash_size, n_hashes, seed):
     rows = np.stack([np.packbits(bit) for bit in bits])
     texts = hashes_to_hex(rows, hash_size**2)
     assert texts == [str(imagehash.ImageHash(bit)) for bit in bits]
-    assert texts == [to_hex(row, hash_size**2) for row in rows]
     back, n_bits = hashes_from_hex([text.upper() for text in texts])
     assert n_bits == hash_size**2
     assert back.dtype == np.uint8

@@ -208,10 +208,10 @@ def scored():
     return identifiers, made
 
 
-@pytest.mark.parametrize("pairs_at_once", [1, 7, 1024])
+@pytest.mark.parametrize("pairs_at_once", [1, 7, 4096])
 @pytest.mark.parametrize(("cosine", "bits"), [(0.9, 2), (0.5, 4), (1.0, 0)])
 def test_methods_find_the_identifiers_of_their_own_pairs(scored, cosine, bits, pairs_at_once, monkeypatch):
-    monkeypatch.setattr("overlens.recall.expected_pairs._PAIRS_AT_ONCE", pairs_at_once)
+    monkeypatch.setattr("overlens.recall.expected_pairs.CHUNK_PAIRS", pairs_at_once)
     identifiers, (a, b) = scored
     lists = {
         "cosine": list_cosine_pairs(a.embeddings, b.embeddings, min_similarity=cosine),

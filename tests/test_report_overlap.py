@@ -14,7 +14,9 @@ from overlens.overlap import Overlap, measure_overlap
 from overlens.report.gallery import draw_gallery
 from overlens.report.style import DATASET_COLOURS, DPI, Sheet
 from overlens.report.venn import draw_overlap_matrix, draw_venn
-from overlens.report.venn_geometry import (
+from overlens.report.venn_labels import STEP, Label, _cells_of_box, place_labels
+from overlens.report.views import GalleryText, OverlapText, PairCard, ShownImage
+from overlens.venn_layout import (
     arrange_circles,
     drawn_areas,
     place_circles,
@@ -22,8 +24,6 @@ from overlens.report.venn_geometry import (
     venn_regions,
     worst_region,
 )
-from overlens.report.venn_labels import STEP, Label, _cells_of_box, place_labels
-from overlens.report.views import GalleryText, OverlapText, PairCard, ShownImage
 
 TEXT = OverlapText("at cosine similarity ≥ 0.9", "encoder offline (not CLIP)", {"a": 500})
 

@@ -26,8 +26,8 @@ from overlens.projections.methods import ProjectionTable
 from overlens.recall.identifiers import Identifiers
 from overlens.recall.measure import IdentifierRecall
 from overlens.records import Failure, Features, ModelInfo
-from overlens.report.venn_geometry import venn_layout_error
 from overlens.transfer import Transfer
+from overlens.venn_layout import venn_layout_error
 from overlens.version import __version__
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import combinations_with_replacement
 from typing import TypeVar
 
 import numpy as np
 
+from overlens.overlap import compared_couples
 from overlens.records import HashRows
 from overlens.search.best import (
     Distances,
@@ -226,10 +226,10 @@ def _search_all(
     The reference is not searched within.
     """
     best: dict[tuple[str, str], Best] = {}
-    for first, second in combinations_with_replacement(rows, 2):
+    for first, second in compared_couples(rows, reference):
         if first != second:
             best[first, second], best[second, first] = across(rows[first], rows[second])
-        elif first != reference:
+        else:
             best[first, first] = within(rows[first], None)
     return best
 

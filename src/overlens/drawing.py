@@ -6,7 +6,6 @@ run that reads no images has no galleries. An image that cannot be shown leaves 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations_with_replacement
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ from overlens.features import KnownImages
 from overlens.layout import AnalysisLayout, CrossLayout
 from overlens.matching import EXAMPLES, PairSet
 from overlens.notices import tell
-from overlens.overlap import VERIFIED_METHOD
+from overlens.overlap import VERIFIED_METHOD, compared_couples
 from overlens.overlap_pictures import describe_threshold
 from overlens.progress import Progress, Stage
 from overlens.projections.methods import (
@@ -105,8 +104,7 @@ def draw_galleries(analysis: Analysis, known: Sequence[KnownImages], progress: P
         return tell("galleries", ["left out, as --from-embeddings reads no images"])
     shelves = {images.listing.dataset: _shelve(analysis, images) for images in known}
     pair_sets = [pair_set for matches in analysis.matches.values() for pair_set in matches.pair_sets]
-    couples = list(combinations_with_replacement(shelves, 2)) if analysis.copies is not None else []
-    couples = [couple for couple in couples if analysis.thresholds.compares(*couple)]
+    couples = compared_couples(shelves, analysis.config.reference) if analysis.copies is not None else []
     with progress.stage("Galleries", len(pair_sets) + len(couples), "pictures") as stage:
         for pair_set in pair_sets:
             _draw_gallery(analysis, pair_set, shelves)

@@ -16,7 +16,7 @@ Shapes: n kept images of one dataset.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, combinations_with_replacement
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +33,22 @@ Flags = NDArray[np.bool_]
 
 VERIFIED_METHOD = "verified"
 """The method whose matches follow from groups of verified pairs (`overlens.groups.measure`)."""
+
+
+def is_compared(first: str, second: str, reference: str | None) -> bool:
+    """Whether matches between two datasets, or within one for its name twice, are looked for at all."""
+    return first != second or first != reference
+
+
+def compared_couples(datasets: Iterable[str], reference: str | None) -> list[tuple[str, str]]:
+    """Return every two datasets, and each twice for what is within it, in the order given, but for the reference twice.
+
+    Args:
+        datasets: Their names.
+        reference: Dataset that is taken as given, or None.
+    """
+    couples = combinations_with_replacement(datasets, 2)
+    return [couple for couple in couples if is_compared(*couple, reference)]
 
 
 @dataclass(frozen=True, slots=True)

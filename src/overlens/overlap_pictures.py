@@ -1,7 +1,6 @@
 """The pictures of the overlap: Venn diagram, matrix or UpSet of each method, and the overlap against its threshold."""
 
 from collections.abc import Callable
-from itertools import combinations_with_replacement
 
 from overlens.analysis import Analysis
 from overlens.atomic import write_bytes, write_text
@@ -9,16 +8,16 @@ from overlens.copies import Copies
 from overlens.curves import cosine_curves, curves_csv, distance_curves, rung_curves
 from overlens.layout import CrossLayout
 from overlens.notices import tell
-from overlens.overlap import VERIFIED_METHOD
+from overlens.overlap import VERIFIED_METHOD, compared_couples
 from overlens.progress import Progress
 from overlens.report.curve import draw_curves
 from overlens.report.matrix import draw_overlap_matrix
 from overlens.report.rungs import draw_rungs
 from overlens.report.upset import draw_upset
 from overlens.report.venn import draw_venn
-from overlens.report.venn_geometry import arrange_circles
 from overlens.report.views import CurveView, OverlapText, SharedRegion, describe_encoder
 from overlens.search.tiles import count_comparisons
+from overlens.venn_layout import arrange_circles
 
 MAX_VENN_SETS = 3
 
@@ -63,8 +62,7 @@ def draw_threshold_curves(analysis: Analysis, progress: Progress) -> None:
     sizes = {name: features.n_kept for name, features in analysis.datasets.items()}
     n_compared = sum(
         count_comparisons(sizes[first], None if first == second else sizes[second])
-        for first, second in combinations_with_replacement(sizes, 2)
-        if not first == second == analysis.config.reference
+        for first, second in compared_couples(sizes, analysis.config.reference)
     )
     with progress.stage("Overlap against threshold", n_compared * len(analysis.matches), "comparisons") as stage:
         views = {method: _view_curves(analysis, method, stage.advance) for method in analysis.matches}

@@ -13,7 +13,7 @@ recall is reported at every threshold and never moves the choice.
 Shapes: t thresholds, strictest first; e edits.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overlens.calibration.edit_scores import EditScores
-from overlens.calibration.judged import CHUNK_PAIRS, Judged
+from overlens.calibration.judged import Judged
+from overlens.candidates.signals import CHUNK_PAIRS
 from overlens.curves import count_alike, count_close
 from overlens.records import Features
 from overlens.search.counting import count_cosine_pairs, count_hamming_pairs
@@ -31,7 +32,28 @@ COSINES = (0.999, *(thousandth / 1000 for thousandth in range(995, 499, -5)))
 """Cosine thresholds to choose from. 1 is none: whether equal pictures reach it is a matter of the last bit."""
 
 Counts = NDArray[np.int64]
+Rows = tuple[NDArray[np.int32], NDArray[np.int32]]
 Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What thresholds are chosen by, the same for every method and couple of datasets.
+
+    Attributes:
+        judged: What verification found.
+        edits: Dataset -> method -> scores of known edits of its images, the same edits everywhere; empty where no image
+            was edited, so that there is no recall to tell.
+        rate: The stated false discovery rate, 0 to below 1.
+    """
+
+    judged: Judged
+    edits: Mapping[str, Mapping[str, EditScores]]
+    rate: float
+
+    def edits_of(self, method: str, names: Iterable[str]) -> list[EditScores]:
+        """Return the scores of known edits of these datasets by one method; of a dataset named twice once."""
+        return [self.edits[name][method] for name in dict.fromkeys(names)] if self.edits else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,55 +182,39 @@ class Calibration:
 
 
 def calibrate(
-    method: str,
-    couple: tuple[Features, Features],
-    judged: Judged,
-    edits: Sequence[EditScores],
-    *,
-    rate: float,
-    progress: Progress | None = None,
+    method: str, couple: tuple[Features, Features], grounds: Grounds, *, progress: Progress | None = None
 ) -> Calibration:
     """Count the pairs of two datasets at every threshold and choose one.
 
     Args:
         method: "cosine" or "perceptual".
         couple: Two datasets, or one twice for the pairs within it.
-        judged: What verification found.
-        edits: Scores of known edits of images of these datasets by this method, all with the same edits.
-        rate: The stated false discovery rate, 0 to below 1.
+        grounds: What verification found, the known edits, and the stated rate.
         progress: Called with the number of pairs compared since the last call.
 
     Raises:
         ValueError: Other images were judged than those of the datasets.
     """
-    left, right = couple
-    for features in couple:
-        if len(judged.groups_in(features.dataset)) != features.n_kept:
-            raise ValueError(
-                f"the pairs of {features.dataset!r} were judged on other images than its {features.n_kept}"
-            )
-    thresholds = COSINES if method == "cosine" else distance_thresholds(left)
+    first, second = (one.dataset for one in couple)
+    _require_judged(couple, grounds.judged)
+    thresholds = COSINES if method == "cosine" else distance_thresholds(couple[0])
     n_pairs = _count_all(method, couple, thresholds, progress)
-    names = left.dataset, right.dataset
-    n_verified, n_refuted = np.zeros_like(n_pairs), np.zeros_like(n_pairs)
-    for rows in judged.copies(*names):
-        n_verified += _count_named(method, couple, rows, thresholds)
-    refuted = judged.refuted(*names)
-    for start in range(0, len(refuted[0]), CHUNK_PAIRS):
-        part = refuted[0][start : start + CHUNK_PAIRS], refuted[1][start : start + CHUNK_PAIRS]
-        n_refuted += _count_named(method, couple, part, thresholds)
+    n_verified = _count_blocks(method, couple, grounds.judged.copies(first, second), thresholds)
+    n_refuted = _count_blocks(method, couple, _cut(grounds.judged.refuted(first, second)), thresholds)
+    edits = grounds.edits_of(method, (first, second))
     return Calibration(
         method,
-        *names,
-        rate,
+        first,
+        second,
+        grounds.rate,
         thresholds,
-        tuple(n_pairs.tolist()),
-        tuple(n_verified.tolist()),
-        tuple(n_refuted.tolist()),
-        edits[0].edits if edits else (),
-        _count_found(method, edits, thresholds),
-        sum(map(len, edits)),
-        choose(n_pairs.tolist(), n_verified.tolist(), rate),
+        n_pairs=n_pairs,
+        n_verified=n_verified,
+        n_refuted=n_refuted,
+        edits=edits[0].edits if edits else (),
+        n_found=_count_found(method, edits, thresholds),
+        n_edited=sum(map(len, edits)),
+        place=choose(n_pairs, n_verified, grounds.rate),
     )
 
 
@@ -246,24 +252,45 @@ def _keeps(n_false: int, n_pairs: int, rate: float) -> bool:
     return n_false <= rate * n_pairs
 
 
+def _require_judged(couple: tuple[Features, Features], judged: Judged) -> None:
+    for features in couple:
+        if len(judged.groups_in(features.dataset)) != features.n_kept:
+            raise ValueError(
+                f"the pairs of {features.dataset!r} were judged on other images than its {features.n_kept}"
+            )
+
+
 def _count_all(
     method: str, couple: tuple[Features, Features], thresholds: Sequence[float], progress: Progress | None
-) -> Counts:
+) -> tuple[int, ...]:
+    """Return how many of all pairs reach each threshold, t of them."""
     left, right = couple
     is_within = left is right
     if method == "cosine":
         rows, others = left.require_embeddings(), None if is_within else right.require_embeddings()
-        return count_cosine_pairs(rows, others, thresholds=thresholds, progress=progress)
-    hashes, other_hashes = left.require_hashes(), None if is_within else right.require_hashes()
-    return count_hamming_pairs(hashes, other_hashes, progress=progress)[: len(thresholds)]
+        counts = count_cosine_pairs(rows, others, thresholds=thresholds, progress=progress)
+    else:
+        hashes, other_hashes = left.require_hashes(), None if is_within else right.require_hashes()
+        counts = count_hamming_pairs(hashes, other_hashes, progress=progress)[: len(thresholds)]
+    return tuple(counts.tolist())
 
 
-def _count_named(
-    method: str,
-    couple: tuple[Features, Features],
-    rows: tuple[NDArray[np.int32], NDArray[np.int32]],
-    thresholds: Sequence[float],
-) -> Counts:
+def _cut(rows: Rows) -> Iterator[Rows]:
+    for start in range(0, len(rows[0]), CHUNK_PAIRS):
+        yield rows[0][start : start + CHUNK_PAIRS], rows[1][start : start + CHUNK_PAIRS]
+
+
+def _count_blocks(
+    method: str, couple: tuple[Features, Features], blocks: Iterable[Rows], thresholds: Sequence[float]
+) -> tuple[int, ...]:
+    """Return how many of the pairs in all blocks reach each threshold, t of them."""
+    counts = np.zeros(len(thresholds), np.int64)
+    for rows in blocks:
+        counts += _count_named(method, couple, rows, thresholds)
+    return tuple(counts.tolist())
+
+
+def _count_named(method: str, couple: tuple[Features, Features], rows: Rows, thresholds: Sequence[float]) -> Counts:
     """Return how many of the named pairs reach each threshold, `(t,)` int64."""
     left, right = couple
     if method == "perceptual":

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from overlens.candidates.signals import CHUNK_PAIRS
 from overlens.groups.find import NO_GROUP
 from overlens.roster import Roster
+from overlens.same_number import list_same_pairs
 from overlens.verdicts import EDITED
-
-CHUNK_PAIRS = 4096  # two embeddings of 1,280 dimensions each: 40 MB
 
 Rows = NDArray[np.int32]
 
@@ -55,7 +55,8 @@ class Judged:
 
         Blocks have at most `CHUNK_PAIRS` pairs. Within one dataset the first row is the smaller.
         """
-        return _list_copies(self.groups_in(first), None if first == second else self.groups_in(second))
+        others = None if first == second else self.groups_in(second)
+        return list_same_pairs(self.groups_in(first), others, at_once=CHUNK_PAIRS)
 
     def refuted(self, first: str, second: str) -> tuple[Rows, Rows]:
         """Return rows of `first` and of `second` that were looked at, are no copies and share no group."""
@@ -68,24 +69,3 @@ class Judged:
         chosen &= (self.verdicts > EDITED) & ((groups[0] != groups[1]) | (groups[0] == NO_GROUP))
         rows = self.roster.local(left[chosen]), self.roster.local(right[chosen])
         return (rows[1], rows[0]) if swapped else rows
-
-
-def _list_copies(groups: Rows, others: Rows | None) -> Iterator[tuple[Rows, Rows]]:
-    column = groups if others is None else others
-    order = np.argsort(column, kind="stable").astype(np.int32)
-    ordered = column[order]
-    rows = np.flatnonzero(groups != NO_GROUP).astype(np.int32)
-    starts = np.searchsorted(ordered, groups[rows], side="left")
-    stops = np.searchsorted(ordered, groups[rows], side="right")
-    if others is None:
-        places = np.empty(len(order), np.int64)
-        places[order] = np.arange(len(order))
-        starts = places[rows] + 1  # the later members of its own group: the order is stable
-    counts = stops - starts
-    ends = np.cumsum(counts)
-    n_pairs = int(ends[-1]) if len(ends) else 0
-    for first in range(0, n_pairs, CHUNK_PAIRS):
-        # Cut by pairs and not by rows: one row of a large group has more pairs than a block.
-        pairs = np.arange(first, min(first + CHUNK_PAIRS, n_pairs))
-        owners = np.searchsorted(ends, pairs, side="right")
-        yield rows[owners], order[starts[owners] + pairs - (ends - counts)[owners]]

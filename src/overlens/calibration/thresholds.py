@@ -5,10 +5,9 @@ Shapes: none; plain numbers.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations_with_replacement
 from typing import Any
 
-from overlens.calibration.choice import CONFIDENCE, Calibration, calibrate
+from overlens.calibration.choice import CONFIDENCE, Calibration, Grounds, calibrate
 from overlens.calibration.edit_scores import EditProbe, EditScores, measure_edits, sample_rows
 from overlens.calibration.judged import Judged
 from overlens.checks import require_dataset
@@ -16,6 +15,7 @@ from overlens.config import PairConfig, RunConfig
 from overlens.encoders.base import LoadedEncoder
 from overlens.errors import ConfigError
 from overlens.features import KnownImages
+from overlens.overlap import compared_couples, is_compared
 from overlens.progress import Progress
 from overlens.records import Features
 from overlens.search.tiles import count_comparisons
@@ -40,7 +40,7 @@ class Thresholds:
 
     def compares(self, first: str, second: str) -> bool:
         """Whether pairs of these two datasets, or within the one, are looked for."""
-        return first != second or first != self.reference
+        return is_compared(first, second, self.reference)
 
     def of(self, method: str, first: str, second: str) -> float:
         """Return the threshold for two datasets in either order, or within one for its name twice.
@@ -66,11 +66,6 @@ class Thresholds:
             self.of(method, first, second) if method in self.values else stated[method] for method in stated
         )
         return replace(config, min_similarity=cosine, max_distance_bits=None if bits is None else int(bits))
-
-    def most_generous(self, method: str) -> float:
-        """Return the threshold of a method that lets most pairs pass, over all couples."""
-        values = self._by(method).values()
-        return min(values) if method == "cosine" else max(values)
 
     def words(self, method: str) -> str:
         """Return the thresholds of a method in words: "0.9", or "0.58 to 0.81" where couples have their own."""
@@ -130,7 +125,7 @@ def not_looked_for(reference: str) -> str:
 def given_thresholds(config: PairConfig, datasets: Sequence[str], reference: str | None = None) -> Thresholds:
     """Return the stated thresholds, the same for every couple; methods whose threshold is automatic are left out."""
     stated = {"cosine": config.min_similarity, "perceptual": config.max_distance_bits}
-    couples = [couple for couple in combinations_with_replacement(datasets, 2) if couple != (reference, reference)]
+    couples = compared_couples(datasets, reference)
     return Thresholds(
         {
             method: dict.fromkeys(couples, value)
@@ -166,7 +161,9 @@ def calibrate_thresholds(
     if not automatic:
         return given
     edits = _measure_all(config, features, sources, progress)
-    chosen = [one for method in automatic for one in _calibrate(config, method, features, (judged, edits), progress)]
+    grounds = Grounds(judged, edits, config.pairs.false_discovery_rate)
+    couples = compared_couples([one.dataset for one in features], config.reference)
+    chosen = [one for method in automatic for one in _calibrate(method, features, couples, grounds, progress)]
     values: dict[str, dict[Couple, float]] = {method: {} for method in automatic}
     for one in chosen:
         values[one.method][one.first, one.second] = one.chosen
@@ -196,20 +193,11 @@ def _measure_all(
 
 
 def _calibrate(
-    config: RunConfig,
-    method: str,
-    features: Sequence[Features],
-    positives: tuple[Judged, Mapping[str, Mapping[str, EditScores]]],
-    progress: Progress,
+    method: str, features: Sequence[Features], couples: Sequence[Couple], grounds: Grounds, progress: Progress
 ) -> Iterator[Calibration]:
-    judged, edits = positives
-    couples = [
-        (left, right)
-        for left, right in combinations_with_replacement(features, 2)
-        if not left.dataset == right.dataset == config.reference
-    ]
-    total = sum(count_comparisons(left.n_kept, None if left is right else right.n_kept) for left, right in couples)
+    by_name = {one.dataset: one for one in features}
+    sides = [(by_name[first], by_name[second]) for first, second in couples]
+    total = sum(count_comparisons(left.n_kept, None if left is right else right.n_kept) for left, right in sides)
     with progress.stage(f"Calibration by {method}", total, "comparisons") as stage:
-        for couple in couples:
-            own = [edits[name][method] for name in dict.fromkeys(one.dataset for one in couple)]
-            yield calibrate(method, couple, judged, own, rate=config.pairs.false_discovery_rate, progress=stage.advance)
+        for couple in sides:
+            yield calibrate(method, couple, grounds, progress=stage.advance)

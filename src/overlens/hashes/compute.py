@@ -121,13 +121,8 @@ def hash_recipe() -> str:
     return f"ImageHash 4.3.2, {'larger shrink' if _is_height_first() else 'width'} first"
 
 
-def to_hex(packed: NDArray[np.uint8], n_bits: int) -> str:
-    """Return the text of one packed hash, equal to `str` of an ImageHash; see `hashes_to_hex`."""
-    return hashes_to_hex(packed[np.newaxis], n_bits)[0]
-
-
 def hashes_to_hex(rows: NDArray[np.uint8], n_bits: int) -> list[str]:
-    """Return the texts of packed hashes: `ceil(n_bits / 4)` lower-case digits each.
+    """Return the texts of packed hashes, as `str` of an ImageHash: `ceil(n_bits / 4)` lower-case digits each.
 
     Args:
         rows: `(n, b)` uint8 with b = ceil(n_bits / 8).

@@ -6,18 +6,17 @@ An identifier that stands on p images here and q there costs p x q comparisons; 
 Shapes: k shared identifiers, n and m images of two datasets, d dimensions, b bytes of a hash.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from overlens.candidates.signals import CHUNK_PAIRS
 from overlens.recall.identifiers import NO_IDENTIFIER, SharedIdentifiers
 from overlens.records import FloatRows, HashRows
-
-_PAIRS_AT_ONCE = 1024
+from overlens.same_number import list_same_pairs
 
 Places = NDArray[np.int32]
-Rows = NDArray[np.int64]
 Scores = NDArray[np.float64]
 
 
@@ -52,30 +51,13 @@ def first_rows(numbers: Places, k: int) -> Places:
 
 
 def _best_of(
-    shared: SharedIdentifiers, score: Callable[[Rows, Rows], Scores], better: np.ufunc, worst: float
+    shared: SharedIdentifiers, score: Callable[[Places, Places], Scores], better: np.ufunc, worst: float
 ) -> Scores:
     """Return the best score of each identifier over all pairs of its images, `(k,)`."""
     best = np.full(len(shared), worst)
-    for numbers, left, right in list_expected_pairs(shared):
-        better.at(best, numbers, score(left, right))
+    for left, right in list_same_pairs(shared.left, shared.right, at_once=CHUNK_PAIRS):
+        better.at(best, shared.left[left], score(left, right))
     return best
-
-
-def list_expected_pairs(
-    shared: SharedIdentifiers,
-) -> Iterator[tuple[Places, Rows, Rows]]:
-    """Yield all pairs of images with one identifier, a bounded number at once: identifiers, left rows, right rows."""
-    order = np.argsort(shared.right, kind="stable")
-    starts = np.searchsorted(shared.right[order], np.arange(len(shared) + 1))
-    rows = np.flatnonzero(shared.left != NO_IDENTIFIER)
-    lengths = np.diff(starts)[shared.left[rows]]
-    ends = np.cumsum(lengths)
-    for first in range(0, int(ends[-1]) if len(ends) else 0, _PAIRS_AT_ONCE):
-        pairs = np.arange(first, min(first + _PAIRS_AT_ONCE, ends[-1]))
-        owners = np.searchsorted(ends, pairs, side="right")
-        numbers = shared.left[rows[owners]]
-        within = pairs - (ends - lengths)[owners]
-        yield numbers, rows[owners], order[starts[numbers] + within]
 
 
 def _cosines(left: NDArray[np.float32], right: NDArray[np.float32]) -> Scores:

@@ -29,8 +29,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overlens.config import IdentifierConfig
+from overlens.same_number import NO_NUMBER
 
-NO_IDENTIFIER = -1
+NO_IDENTIFIER = NO_NUMBER
 NAMES = "names"
 MIN_DIGITS, MIN_BARE_DIGITS = 5, 9
 COUNTER_REACH = 50

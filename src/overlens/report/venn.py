@@ -22,9 +22,9 @@ from overlens.report.style import (
     note_sheet,
     text_width,
 )
-from overlens.report.venn_geometry import MAX_SETS, Arrangement, Circles, Region, arrange_circles
 from overlens.report.venn_labels import FONT_SIZE, LINE_HEIGHT, Label, Placed, place_labels
 from overlens.report.views import OverlapText, count_of, join_names
+from overlens.venn_layout import MAX_SETS, Arrangement, Circles, Region, arrange_circles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overlens.report.style import text_width
-from overlens.report.venn_geometry import Circles, Region
+from overlens.venn_layout import Circles, Region
 
 STEP = 0.02
 PAD, OUTER_PAD = 0.08, 0.18
