@@ -17,6 +17,7 @@ from overlens.candidates.find import (
     count_candidate_comparisons,
     find_candidates,
 )
+from overlens.candidates.signals import Sources
 from overlens.config import HASH_TYPES, EncoderConfig
 from overlens.decode import decode_rgb
 from overlens.errors import ConfigError
@@ -185,7 +186,7 @@ def test_candidates_are_what_the_rules_propose(
     config = CandidateConfig(max_per_image=60, neighbours=3, min_cosine=0.2)
     seen: list[int] = []
     reference = None if own is None else roster.datasets[own]
-    found = find_candidates(roster, parts, embeddings, config, reference=reference, progress=seen.append)
+    found = find_candidates(Sources(roster, parts, embeddings), config, reference=reference, progress=seen.append)
     proposed = set(propose(roster, parts, embeddings, config, own))
     copies = join_lone_copies(proposed, roster, parts, own)
     assert pairs_of(found) == equal_pairs(roster, parts, own) | proposed | copies
@@ -204,7 +205,7 @@ def test_the_bound_keeps_the_best_of_either_image(seed: int, max_per_image: int,
     parts[0].byte_digests[:, 2], parts[0].pixel_digests[:, 2] = 0, 0
     config = CandidateConfig(max_per_image=max_per_image, neighbours=4, min_cosine=0.0)
     embeddings = rows if with_embeddings else None
-    found = find_candidates(roster, parts, embeddings, config)
+    found = find_candidates(Sources(roster, parts, embeddings), config)
     kept, n_capped = keep_best(propose(roster, parts, embeddings, config, None), max_per_image)
     assert pairs_of(found) == kept
     assert found.n_capped == n_capped
@@ -213,7 +214,7 @@ def test_the_bound_keeps_the_best_of_either_image(seed: int, max_per_image: int,
 
 def test_every_signal_is_filled_in_for_every_pair() -> None:
     roster, parts, rows = make_run(7, (30, 25))
-    found = find_candidates(roster, parts, rows, CandidateConfig())
+    found = find_candidates(Sources(roster, parts, rows), CandidateConfig())
     distances, everything = distances_of(parts), np.concatenate(rows)
     scores = list_cosine_pairs(everything, everything, min_similarity=-2)
     digests, pixels = join(parts, "byte_digests"), join(parts, "pixel_digests")
@@ -229,8 +230,8 @@ def test_every_signal_is_filled_in_for_every_pair() -> None:
 def test_the_order_of_the_datasets_changes_no_distance() -> None:
     roster, parts, _ = make_run(9, (30, 25))
     config = CandidateConfig(max_per_image=60)
-    there = find_candidates(roster, parts, None, config)
-    back = find_candidates(Roster(roster.datasets[::-1], roster.sizes[::-1]), parts[::-1], None, config)
+    there = find_candidates(Sources(roster, parts, None), config)
+    back = find_candidates(Sources(Roster(roster.datasets[::-1], roster.sizes[::-1]), parts[::-1], None), config)
     numbers = (np.arange(55) + 30) % 55  # row of `back` to row of `there`
 
     def rows(found: CandidatePairs, names: NDArray[np.int64]) -> dict[frozenset[int], list[int]]:
@@ -242,7 +243,7 @@ def test_the_order_of_the_datasets_changes_no_distance() -> None:
 
 def test_without_an_encoder_the_cosine_is_unknown() -> None:
     roster, parts, _ = make_run(7, (30,))
-    found = find_candidates(roster, parts, None, CandidateConfig())
+    found = find_candidates(Sources(roster, parts, None), CandidateConfig())
     assert len(found) and np.isnan(found.cosine).all()
 
 
@@ -252,7 +253,7 @@ def test_equal_images_never_crowd_out_the_copy() -> None:
         getattr(parts[0], name)[:] = getattr(parts[0], name)[0]
     parts[0].detail[:] = parts[1].detail[:] = 30
     parts[1].hashes[1] = parts[0].hashes[0]
-    found = find_candidates(roster, parts, None, CandidateConfig(max_per_image=5))
+    found = find_candidates(Sources(roster, parts, None), CandidateConfig(max_per_image=5))
     assert (0, 401) in pairs_of(found)
     assert found.same_bytes.sum() == 399
     assert found.n_capped == 0
@@ -288,11 +289,11 @@ def test_copying_an_image_changes_no_pair_of_the_others(
 ) -> None:
     roster, parts, rows = make_run(seed, (20, 20))
     config, reference = CandidateConfig(max_per_image=6, min_cosine=0.2), None if own is None else "set0"
-    before = find_candidates(roster, parts, rows, config, reference=reference)
+    before = find_candidates(Sources(roster, parts, rows), config, reference=reference)
     before_parts, parts, rows = parts, list(parts), list(rows)
     copy_rows(parts, rows, (owner, row), n_copies)
     grown = Roster(roster.datasets, tuple(len(part) for part in parts))
-    after = find_candidates(grown, parts, rows, config, reference=reference)
+    after = find_candidates(Sources(grown, parts, rows), config, reference=reference)
     numbers = np.full(grown.n_images, -1)
     numbers[[*range(20), *range(grown.offsets[1], grown.offsets[1] + 20)]] = range(40)
     # Each copy stands for the original.
@@ -321,7 +322,7 @@ def test_an_edit_that_stands_behind_a_decoy_is_found_however_many_copies_there_a
     vectors[:n_equal, 0] = 1
     vectors[n_equal, :2] = 0.8, 0.6
     vectors[n_equal + 1, :2] = 0.6, 0.8
-    found = find_candidates(roster, parts, rows, CandidateConfig())
+    found = find_candidates(Sources(roster, parts, rows), CandidateConfig())
     assert {(0, n_equal), (0, n_equal + 1), (n_equal, n_equal + 1)} <= pairs_of(found)
 
 
@@ -330,7 +331,7 @@ def test_a_class_of_equal_images_gives_few_pairs_whatever_the_bound(max_per_imag
     roster, parts, _ = make_run(11, (300,))
     for name in ("byte_digests", "pixel_digests", "hashes"):
         getattr(parts[0], name)[:] = getattr(parts[0], name)[0]
-    assert len(find_candidates(roster, parts, None, CandidateConfig(max_per_image=max_per_image))) == 299
+    assert len(find_candidates(Sources(roster, parts, None), CandidateConfig(max_per_image=max_per_image))) == 299
 
 
 def test_copies_in_the_reference_that_equal_nothing_outside_are_joined_to_what_the_first_is_joined_to() -> None:
@@ -339,7 +340,7 @@ def test_copies_in_the_reference_that_equal_nothing_outside_are_joined_to_what_t
         getattr(parts[0], name)[2:8] = getattr(parts[0], name)[2]
     parts[0].detail[:] = parts[1].detail[:] = 30
     parts[1].hashes[1] = parts[0].hashes[2]
-    found = find_candidates(roster, parts, None, CandidateConfig(), reference="set0")
+    found = find_candidates(Sources(roster, parts, None), CandidateConfig(), reference="set0")
     assert {(row, 10) for row in range(2, 8)} <= pairs_of(found)
 
 
@@ -351,7 +352,7 @@ def test_blank_images_enter_by_equality_only() -> None:
     rows[0][:] = rows[0][0]
     evidence.byte_digests[:, 0], evidence.pixel_digests[:, 0] = np.arange(6), np.arange(6)
     evidence.byte_digests[4], evidence.pixel_digests[4] = evidence.byte_digests[2], evidence.pixel_digests[2]
-    found = find_candidates(roster, parts, rows, CandidateConfig())
+    found = find_candidates(Sources(roster, parts, rows), CandidateConfig())
     assert pairs_of(found) == {(2, 4)}
 
 
@@ -360,7 +361,7 @@ def test_a_flipped_picture_is_found_with_its_orientation(code: int) -> None:
     pictures = [make_picture(seed) for seed in range(4)]
     turned = np.ascontiguousarray(orient(pictures[2], code))
     parts = [evidence_of(pictures), evidence_of([make_picture(9), turned])]
-    found = find_candidates(Roster(("a", "b"), (4, 2)), parts, None, CandidateConfig())
+    found = find_candidates(Sources(Roster(("a", "b"), (4, 2)), parts, None), CandidateConfig())
     assert (2, 5) in pairs_of(found)
     place = found.right.tolist().index(5)
     back = orient(turned, int(found.orientation[place]))
@@ -391,12 +392,12 @@ def test_options_that_cannot_work_are_refused(options: dict[str, object], words:
 def test_columns_that_do_not_fit_are_refused() -> None:
     roster, parts, rows = make_run(7, (30, 25))
     with pytest.raises(ValueError, match="evidence of"):
-        find_candidates(roster, parts[:1], None, CandidateConfig())
+        find_candidates(Sources(roster, parts[:1], None), CandidateConfig())
     with pytest.raises(ValueError, match="embeddings of"):
-        find_candidates(roster, parts, rows[::-1], CandidateConfig())
+        find_candidates(Sources(roster, parts, rows[::-1]), CandidateConfig())
     with pytest.raises(ValueError, match="no dataset 'elsewhere'"):
-        find_candidates(roster, parts, None, CandidateConfig(), reference="elsewhere")
-    found = find_candidates(roster, parts, None, CandidateConfig())
+        find_candidates(Sources(roster, parts, None), CandidateConfig(), reference="elsewhere")
+    found = find_candidates(Sources(roster, parts, None), CandidateConfig())
     with pytest.raises(ValueError, match="stand once each"):
         CandidatePairs(*(getattr(found, name)[::-1] for name in CandidatePairs.__slots__[:-1]))
 
@@ -415,7 +416,7 @@ def test_known_copies_of_cifar_are_among_few_candidates(shared_data: Path) -> No
         parts.append(evidence_of(pictures))
         rows.append(encoder.encode(np.stack([encoder.prepare(picture) for picture in pictures]))[0])
     roster = Roster(("test", "train"), (len(keys[0]), len(keys[1])))
-    found = find_candidates(roster, parts, rows, CandidateConfig())
+    found = find_candidates(Sources(roster, parts, rows), CandidateConfig())
     with (folder / "groundtruth_test_train.csv").open() as stream:
         listed = [(row["test_path"], row["train_path"]) for row in csv.DictReader(stream)]
     known = {(keys[0][a], keys[1][b] + roster.sizes[0]) for a, b in listed if a in keys[0] and b in keys[1]}

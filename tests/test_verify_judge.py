@@ -16,7 +16,7 @@ from overlens.roster import Roster
 from overlens.store.pairs import PairStore, make_keys
 from overlens.verdicts import EDITED, LOOK_ALIKE, SAME_BYTES, SAME_PICTURE, SAME_PIXELS
 from overlens.verify import judge as verification
-from overlens.verify.judge import PairJudge, PairTask, judge_candidates, rule_fingerprint
+from overlens.verify.judge import PairJudge, PairTask, Verdicts, judge_candidates, rule_fingerprint
 from overlens.verify.judged import FINDING, REFUTED, JudgedPairs
 from pictures import make_detailed
 
@@ -59,7 +59,9 @@ def judge(
         PairJudge(roster, parts, workers) as pair_judge,
     ):
         store = PairStore.open(folder or Path(own), "verdicts", rule_fingerprint(), FINDING)
-        judged = judge_candidates(candidates, keys, pair_judge, store=store, engine=make_engine("local"), stage=stage)
+        judged = judge_candidates(
+            candidates, pair_judge, Verdicts(store, keys), engine=make_engine("local"), stage=stage
+        )
     return judged.refuting(np.arange(len(candidates)) % 2 == 1)
 
 
@@ -133,7 +135,7 @@ def test_what_was_judged_once_is_not_judged_again_and_comes_back_the_same(tmp_pa
     parts = make_parts()
     again = judge(make_candidates(pairs[:6]), parts, tmp_path)
     assert [part.n_read for part in parts] == [0, 0]
-    more = judge(make_candidates(pairs), parts, tmp_path)
+    more = judge(make_candidates(pairs), parts, tmp_path, workers=1)
     assert sum(part.n_read for part in parts) == 5
     fresh = judge(make_candidates(pairs), make_parts())
     for name in FINDING.names:

@@ -28,7 +28,7 @@ from overlens.records import Features
 from overlens.roster import Roster
 from overlens.store.pairs import Keys, PairStore, make_keys
 from overlens.verdicts import EDITED, VERIFIED
-from overlens.verify.judge import RULE_VERSION, PairJudge, judge_candidates, needs_look, rule_fingerprint
+from overlens.verify.judge import RULE_VERSION, PairJudge, Verdicts, judge_candidates, needs_look, rule_fingerprint
 from overlens.verify.judged import FINDING, REFUTED, JudgedPairs
 from overlens.verify.spread import spread_verdicts
 
@@ -207,12 +207,10 @@ def find_copies(
     search = CandidateConfig(max_per_image=config.verification.max_candidates)
     candidates = _find_candidates(search, config.reference, sources, progress)
     judge = PairJudge(roster, [images.renditions() for images in known], config.workers or available_cores())
-    store = _open_verdicts(config)
+    verdicts = Verdicts(_open_verdicts(config), _keys(candidates, sources))
     n_looked_at = int(np.count_nonzero(needs_look(candidates)))
     with progress.stage("Verification", n_looked_at, "pairs") as stage, judge:
-        judged = judge_candidates(
-            candidates, _keys(candidates, sources), judge, store=store, engine=engine, stage=stage
-        )
+        judged = judge_candidates(candidates, judge, verdicts, engine=engine, stage=stage)
     look_alikes = LookAlikes.of(config)
     first = find_equal(sources, None).first
     judged = spread_verdicts(judged.refuting(~look_alikes.hold(candidates)), sources, first, config.reference)
@@ -256,10 +254,10 @@ def _gather_sources(features: Sequence[Features], known: Sequence[KnownImages]) 
 def _find_candidates(
     search: CandidateConfig, reference: str | None, sources: Sources, progress: Progress
 ) -> CandidatePairs:
-    roster, known = sources.roster, sources.embeddings
-    total = count_candidate_comparisons(roster, with_embeddings=known is not None, reference=reference)
+    has_embeddings = sources.embeddings is not None
+    total = count_candidate_comparisons(sources.roster, with_embeddings=has_embeddings, reference=reference)
     with progress.stage("Candidates", total, "comparisons") as stage:
-        return find_candidates(roster, sources.evidence, known, search, reference=reference, progress=stage.advance)
+        return find_candidates(sources, search, reference=reference, progress=stage.advance)
 
 
 def _open_verdicts(config: RunConfig) -> PairStore:

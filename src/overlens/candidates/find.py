@@ -45,14 +45,13 @@ from overlens.candidates.signals import Signals, Sources, measure_signals
 from overlens.columns import Column, require_columns
 from overlens.config import HASH_TYPES
 from overlens.errors import ConfigError
-from overlens.records import FloatRows
 from overlens.roster import Roster
 from overlens.search.mutual import PickedRows, find_mutual_pairs
 from overlens.search.oriented import find_oriented_pairs
 from overlens.search.tiles import count_comparisons
 
 if TYPE_CHECKING:
-    from overlens.evidence import Evidence
+    pass
 
 __all__ = ["CandidateConfig", "CandidatePairs", "Roster", "count_candidate_comparisons", "find_candidates"]
 
@@ -142,9 +141,7 @@ class CandidatePairs:
 
 
 def find_candidates(
-    roster: Roster,
-    evidence: Sequence["Evidence"],
-    embeddings: Sequence[FloatRows] | None,
+    sources: Sources,
     config: CandidateConfig,
     *,
     reference: str | None = None,
@@ -153,18 +150,16 @@ def find_candidates(
     """Return every pair that a cheap signal proposes, within the bound, with all signals filled in.
 
     Args:
-        roster: The datasets; `evidence` and `embeddings` have one entry for each, in its order.
-        evidence: Digests, hashes and detail of each dataset.
-        embeddings: `(n_i, d)` float32 rows of length 1 of each dataset, in memory or memory-mapped, or None.
+        sources: The datasets, their digests, hashes and detail, and embeddings of length 1 or none.
         config: Radii, neighbours and bound.
         reference: Dataset whose images are not paired with one another, or None.
         progress: Called with the number of comparisons made since the last call; these sum up to
             `count_candidate_comparisons`.
 
     Raises:
-        ValueError: Sizes do not fit, or there is no dataset `reference`.
+        ValueError: There is no dataset `reference`.
     """
-    sources = Sources(roster, evidence, embeddings)
+    roster = sources.roster
     own_pairs = None if reference is None else roster.number_of(reference)
     equal = find_equal(sources, own_pairs)
     searched = pick_rows(sources, equal.first)

@@ -61,16 +61,23 @@ class PairTask:
     places: NDArray[np.intp]
 
 
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """Where verdicts are kept: a store of type `FINDING`, and the key of each of m candidate pairs in it, `(m,)`."""
+
+    store: PairStore
+    keys: Keys
+
+
 def judge_candidates(
-    candidates: CandidatePairs, keys: Keys, judge: "PairJudge", *, store: PairStore, engine: Engine, stage: Stage
+    candidates: CandidatePairs, judge: "PairJudge", verdicts: Verdicts, *, engine: Engine, stage: Stage
 ) -> JudgedPairs:
     """Judge every candidate pair.
 
     Args:
         candidates: The pairs.
-        keys: `(m,)` key of each for the store.
         judge: Looks at pairs.
-        store: Verdicts of earlier runs, of type `FINDING`; gets those of this one.
+        verdicts: Those of earlier runs; gets those of this one.
         engine: Runs the tasks.
         stage: Is told of the pairs that need a look, see `needs_look`.
 
@@ -81,14 +88,14 @@ def judge_candidates(
         StoreError: A stored rendition or verdict is damaged.
     """
     places = np.flatnonzero(needs_look(candidates))
-    is_known, known = store.find(keys[places])
+    is_known, known = verdicts.store.find(verdicts.keys[places])
     findings = np.zeros(len(candidates), FINDING)
     findings[places[is_known]] = known
     stage.advance(cached=len(known))
     judge.watch = stage.begin
     for outcome in engine.map(judge, _cut(candidates, places[~is_known])):
         found, of_task = outcome.unwrap(), outcome.task.places
-        store.write(keys[of_task], found)
+        verdicts.store.write(verdicts.keys[of_task], found)
         findings[of_task] = found
         stage.advance(len(found))
     return join_findings(candidates, places, findings[places])
