@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from overlens.candidates.find import CandidatePairs
 from overlens.columns import require_columns
 from overlens.edges import Edges
-from overlens.verdicts import LOOK_ALIKE, SAME_BYTES, SAME_PIXELS, VERDICTS
+from overlens.verdicts import EDITED, LOOK_ALIKE, SAME_BYTES, SAME_PIXELS, VERDICTS
 from overlens.verify.pair import PairEvidence
-from overlens.verify.transforms import TransformFacts, describe, describe_transform
+from overlens.verify.transforms import SAME_VIEW, TransformFacts, describe, describe_transform
 
 REFUTED = 255
 """Code of a candidate that neither its pixels nor the run's thresholds support; such pairs are counted, not listed."""
@@ -85,13 +85,14 @@ class JudgedPairs:
 
     def describe(self, place: int) -> str:
         """Say in words what was found of a pair: "edited, 0.94: mirrored"."""
-        verdict = VERDICTS[self.verdicts[place]].replace("_", " ")
-        facts = self.transform_of(place)
-        return (
-            verdict
-            if facts is None
-            else f"{verdict}, {math.floor(100 * float(self.strengths[place])) / 100:.2f}: {describe(facts)}"
-        )
+        verdict, facts = int(self.verdicts[place]), self.transform_of(place)
+        words = VERDICTS[verdict].replace("_", " ")
+        if facts is None:
+            return words
+        difference = describe(facts)
+        if verdict == EDITED and difference == SAME_VIEW:
+            difference += ", a little moved or other in parts"
+        return f"{words}, {math.floor(100 * float(self.strengths[place])) / 100:.2f}: {difference}"
 
     @property
     def edges(self) -> Edges:

@@ -22,6 +22,7 @@ Place = tuple[float, float]
 Matrix = tuple[float, ...]
 Box = tuple[float, float, float, float]
 
+SAME_VIEW = "the same view"
 NOWHERE: Box = (0.0, 0.0, 0.0, 0.0)
 _SINGULAR = 1e-12
 _LEAST_PX = 1e-6
@@ -113,7 +114,7 @@ def describe(facts: TransformFacts) -> str:
         words.append(f"has {_percent(1 - facts.right_share)} that the left picture has not")
     if facts.perspective >= 0.15:
         words.append("seen at an angle")
-    return ", ".join(word for word in words if word) or "the same view"
+    return ", ".join(word for word in words if word) or SAME_VIEW
 
 
 def _measure(
