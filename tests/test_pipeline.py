@@ -464,7 +464,7 @@ def test_a_bad_published_row_is_a_failure_in_the_file(result: Analysis, tmp_path
 def test_options_without_effect_are_not_silent(result: Analysis, tmp_path: Path):
     options = {"root": result.output, "output": tmp_path, "from_embeddings": True, "projections": "none"}
     found = overlens.analyze(["one"], precision="fp32", **options)
-    assert any("options of the encoder have no effect" in notice for notice in found.notices)
+    assert "options: --precision has no effect: --from-embeddings runs no encoder" in found.notices
     with pytest.raises(ConfigError, match="encoder object"):
         overlens.analyze(["one"], encoder=FakeEncoder(), **options)
 

@@ -269,6 +269,8 @@ class RunConfig:
     identifiers: IdentifierConfig = field(default_factory=IdentifierConfig)
     workers: int = 0
     engine: str = "local"
+    ignored: tuple[str, ...] = ()
+    """Options that were given and that no field holds, because they have no effect; the run tells them."""
 
     def __post_init__(self) -> None:
         self._require_kinds()
@@ -297,6 +299,7 @@ class RunConfig:
         for name, kind in _RECORDS.items():
             require_kind(name, getattr(self, name), kind, f"a record of type {getattr(kind, '__name__', kind)}")
         require_kind("--engine", self.engine, str, "the name of an engine, such as 'local'")
+        require_kind("ignored", self.ignored, tuple, "a tuple of names of options, such as ('k_shots',)")
 
     def _require_others(self) -> None:
         """Where a dataset is to be held against others, there must be some."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from overlens.config import EncoderConfig, HashConfig, RunConfig
+from overlens.config import HashConfig, RunConfig
 from overlens.counted import counted
 from overlens.encoders import Encoder, LoadedEncoder, load_encoder, wrap_encoder
 from overlens.errors import ConfigError, DatasetError
@@ -20,6 +20,7 @@ from overlens.notices import tell
 from overlens.records import Failure, Features, Listing, ModelInfo
 from overlens.sources import Published, list_images, load_published
 from overlens.sources.manifest import column_names
+from overlens.unused_options import tell_unused
 
 LOG = logging.getLogger(__name__)
 
@@ -61,7 +62,8 @@ def plan_images(config: RunConfig, encoder: Encoder | None = None) -> ImagePlan:
     _require_identifiers(config, listings)
     if config.few_shot or config.evaluate_cross_dataset:
         _require_labels({listing.dataset: listing.labels for listing in listings})
-    notices = [sentence for listing in listings for sentence in tell(listing.dataset, listing.notices)]
+    notices = tell_unused(config, has_object=encoder is not None)
+    notices += [sentence for listing in listings for sentence in tell(listing.dataset, listing.notices)]
     notices += _tell_same_files(listings)
     loaded = _start_encoder(config, encoder) if config.needs_embeddings else None
     return ImagePlan(tuple(listings), loaded, (*notices, *(loaded.notices if loaded else ())))
@@ -79,9 +81,8 @@ def plan_published(config: RunConfig, encoder: Encoder | None = None) -> Materia
     _require_columns(config, found)
     if config.few_shot or config.evaluate_cross_dataset:
         _require_labels({published.features.dataset: published.features.labels for published in found})
-    notices = [line for published in found for line in tell(published.features.dataset, published.notices)]
-    if config.encoder != EncoderConfig(n_threads=config.workers):
-        notices += tell("--from-embeddings", ["no encoder runs, so options of the encoder have no effect"])
+    notices = tell_unused(config)
+    notices += [line for published in found for line in tell(published.features.dataset, published.notices)]
     notices += _tell_replaced(config)
     model = _common_model(found) if config.needs_embeddings else None
     hashing, hash_notices = _common_hashing(config, found)
@@ -213,9 +214,11 @@ def _common_hashing(config: RunConfig, published: Sequence[Published]) -> tuple[
                 f"{found.features.dataset} has hashes of {found.n_bits} bits and --hash-size {hashing.hash_size} means "
                 f"{hashing.n_bits}; give --hash-size {math.isqrt(found.n_bits or 0)}"
             )
-    if len(known) == len(published):
-        return hashing, []
-    unnamed = ", ".join(found.features.dataset for found in published if found.hashing is None)
-    return hashing, tell(
-        "hashes.json", [f"nothing says which hash that of {unnamed} holds; {hashing.hash_type} is assumed"]
-    )
+    told = []
+    if config.hashing not in (HashConfig(), hashing):
+        asked = f"{config.hashing.hash_type} {config.hashing.hash_size}"
+        told.append(f"it holds {hashing.hash_type} {hashing.hash_size}, so that is compared, and not {asked}")
+    if len(known) < len(published):
+        unnamed = ", ".join(found.features.dataset for found in published if found.hashing is None)
+        told.append(f"nothing says which hash that of {unnamed} holds; {hashing.hash_type} is assumed")
+    return hashing, tell("hashes.json", told)

@@ -100,6 +100,7 @@ def config_from_options(given: Mapping[str, Any]) -> RunConfig:
         verify=not _flag(values, "no_verify"),
         verification=VerifyConfig(**fields["verification"]),
         identifiers=IdentifierConfig(**fields["identifiers"]),
+        ignored=() if values["generate_few_shot"] else _given_few_shot(few_shot),
         **fields[""],
     )
 
@@ -182,6 +183,12 @@ def _few_shot(values: Mapping[str, Any]) -> FewShotConfig:
     else:
         k_shots = (k_shots,)
     return FewShotConfig(k_shots, values["n_classes"], values["n_seeds"], values["seed"])
+
+
+def _given_few_shot(few_shot: FewShotConfig) -> tuple[str, ...]:
+    default = FewShotConfig()
+    options = "k_shots", "n_classes", "n_seeds"
+    return tuple(option for option in options if getattr(few_shot, option) != getattr(default, option))
 
 
 def _chosen(option: str, value: str, choices: tuple[str, ...], **others: tuple[str, ...]) -> tuple[str, ...]:
