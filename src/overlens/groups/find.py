@@ -21,8 +21,9 @@ from overlens.config import KEEP_RULES
 from overlens.edges import Edges
 from overlens.errors import ConfigError
 from overlens.roster import Roster
+from overlens.same_number import NO_NUMBER
 
-NO_GROUP = -1
+NO_GROUP = NO_NUMBER
 
 
 @dataclass(frozen=True, slots=True)
