@@ -52,11 +52,11 @@ def make_copies() -> Copies:
     places = np.flatnonzero(~same_bytes)
     findings = np.zeros(len(places), FINDING)
     findings["verdicts"], findings["strengths"] = verdicts[places], strengths[places]
+    # Renditions of b are 600 x 300 and those of a 500 x 250; the files of b are twice as large, those of a as they are.
     findings["transforms"], findings["shapes"] = np.eye(3), (250, 500)
-    # Renditions are all 500 x 250; the files of b are twice as large, and those of a as large as they.
-    evidence = [
-        SimpleNamespace(sizes_px=np.full((n, 2), size, np.int32)) for n, size in ((3, (500, 250)), (2, (1000, 500)))
-    ]
+    findings["shapes"][right[places] >= ROSTER.offsets[1], 1] = (300, 600)
+    sizes = (3, (500, 250)), (2, (1200, 600))
+    evidence = [SimpleNamespace(sizes_px=np.full((n, 2), size, np.int32)) for n, size in sizes]
     judged = join_findings(candidates, places, findings)
     return cast(Copies, SimpleNamespace(judged=judged, roster=ROSTER, evidence=evidence))
 
