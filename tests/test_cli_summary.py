@@ -14,7 +14,7 @@ from overlens.calibration.choice import Calibration
 from overlens.cli.summary import _percent, print_summary
 from overlens.config import VerifyConfig
 from overlens.overlap import Overlap
-from overlens.testing import FakeEncoder, write_pictures
+from overlens.testing import FakeEncoder, encode_picture, make_picture, write_pictures
 from pictures import unrendered_pictures
 
 LONG = "a_collection_of_paintings_with_a_very_long_name", "another_collection_with_a_name_that_does_not_end"
@@ -65,7 +65,9 @@ def test_two_datasets_are_shown_in_full(two: Analysis, capsys: pytest.CaptureFix
     for where in ("within one", "one in two", "within two", "two in one"):
         assert sum(line.strip().startswith(where) for line in text.splitlines()) >= 1, where
     assert f"{two.copies.overlap.n_grouped} images in {two.copies.overlap.n_groups} groups" in text
-    assert f"Candidate pairs looked at: {len(two.copies.judged)}; of these {two.copies.n_refuted} w" in text
+    assert two.copies.n_looked_at == 0 and "No two different images are alike enough to be looked at." in text
+    assert f"Pairs of equal bytes or pixels, which need no look: {two.copies.n_equal}." in text and two.copies.n_equal
+    assert "Pairs that follow" not in text and "of more than" not in text
     (row,) = (line for line in text.splitlines() if line.strip().startswith("one and two"))
     assert row.split()[-1] == f"{two.copies.overlap.jaccard['one', 'two']:.3f}"
     assert "pairs.parquet" in text and "venn_diagram_verified.png" in text
@@ -156,6 +158,27 @@ def test_one_is_not_many(two: Analysis, capsys: pytest.CaptureFixture[str]):
     print_summary(replace(two, config=config, copies=copies))
     text = capsys.readouterr().out
     assert "1 image had more than 1 candidate (" in text and "1 image is too flat" in text
+
+
+def test_pairs_that_were_not_looked_at_are_counted_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """A picture 23 times, all its pairs known without a look; another twice, with one edited copy of both."""
+    (tmp_path / "x").mkdir()
+    pixels = make_picture(1, 120, 90)
+    for number in range(23):
+        (tmp_path / "x" / f"many-{number}.png").write_bytes(encode_picture(make_picture(7, 120, 90)))
+    for number, copy in enumerate((pixels, pixels, pixels[4:])):
+        (tmp_path / "x" / f"few-{number}.png").write_bytes(encode_picture(copy))
+    with unrendered_pictures():
+        result = overlens.analyze({"x": tmp_path / "x"}, method="perceptual", projections="none")
+    print_summary(result)
+    text = capsys.readouterr().out
+    copies = result.copies
+    assert (copies.n_looked_at, copies.n_equal, copies.n_inferred, copies.n_large_classes) == (1, 22 + 1, 1, 1)
+    assert "Pairs looked at: 1; of these 0 were refuted" in text
+    assert "Pairs of equal bytes or pixels, which need no look: 23." in text
+    assert "Pairs that follow from one of these, as their images equal its images: 1." in text
+    assert "1 class of more than 21 equal images: of each, one image is paired with all others" in text
+    result.workspace.close()
 
 
 def test_each_couple_shows_its_own_threshold(two: Analysis, capsys: pytest.CaptureFixture[str]):

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from overlens.calibration.choice import Calibration
     from overlens.copies import Copies
 
-MOST_FULL_DATASETS = 3
-"""Up to so many datasets the table of matches shows every combination, also those without a match."""
+MAX_DATASETS_WITH_EMPTY_ROWS = 3
+"""Up to so many datasets the table of matches has a row for every combination, also for those without a match."""
 
 
 def run_and_print(config: RunConfig, *, as_json: bool, verbose: bool) -> "Analysis":
@@ -87,7 +87,7 @@ def _print_matches(analysis: "Analysis") -> None:
             counts = [overlap.count(name, other) for overlap in overlaps.values()]
             if None in counts:
                 continue  # What is taken as given is not compared with itself.
-            if len(analysis.datasets) > MOST_FULL_DATASETS and not any(counts):
+            if len(analysis.datasets) > MAX_DATASETS_WITH_EMPTY_ROWS and not any(counts):
                 n_silent += 1
                 continue
             where = f"within {name}" if other == name else f"{name} in {other}"
@@ -164,10 +164,7 @@ def _print_evidence(analysis: "Analysis", copies: "Copies") -> None:
 
 def _verification_lines(analysis: "Analysis", copies: "Copies") -> list[str]:
     found, cross = copies.overlap, CrossLayout(analysis.output)
-    refuted = counted(copies.n_refuted, "was refuted and is", "were refuted and are")
-    lines = [f"Candidate pairs looked at: {len(copies.judged):,}; of these {refuted} not listed."]
-    if not len(copies.judged):
-        lines = ["No two images are alike enough to be looked at."]
+    lines = _looked_at_lines(copies)
     if found.n_groups:
         images, groups = counted(found.n_grouped, "image"), counted(found.n_groups, "group")
         lines.append(f"The first four kinds are copies: {images} in {groups}, each of one picture.")
@@ -182,6 +179,24 @@ def _verification_lines(analysis: "Analysis", copies: "Copies") -> list[str]:
         limit = counted(analysis.config.verification.max_candidates, "candidate")
         capped = counted(n_capped, "image")
         lines.append(f"{capped} had more than {limit} (--max-candidates); the best were looked at.")
+    return lines
+
+
+def _looked_at_lines(copies: "Copies") -> list[str]:
+    """Say how many pairs were compared by their pixels, and how many are listed without that."""
+    from overlens.candidates.copies import MOST_FULL
+
+    lines = ["No two different images are alike enough to be looked at."]
+    if copies.n_looked_at:
+        refuted = counted(copies.n_refuted, "was refuted and is", "were refuted and are")
+        lines = [f"Pairs looked at: {copies.n_looked_at:,}; of these {refuted} not listed."]
+    if copies.n_equal:
+        lines.append(f"Pairs of equal bytes or pixels, which need no look: {copies.n_equal:,}.")
+    if copies.n_inferred:
+        lines.append(f"Pairs that follow from one of these, as their images equal its images: {copies.n_inferred:,}.")
+    if copies.n_large_classes:
+        large = f"{counted(copies.n_large_classes, 'class', 'classes')} of more than {MOST_FULL} equal images"
+        lines.append(f"{large}: of each, one image is paired with all others, and no further pairs are listed.")
     return lines
 
 
@@ -258,10 +273,12 @@ def _model_line(analysis: "Analysis") -> str:
 
 
 def _file_lines(analysis: "Analysis") -> list[str]:
+    from overlens.venn_layout import MAX_SETS
+
     cross = CrossLayout(analysis.output)
     lines = [f"Every number with what it rests on: {cross.overlap}"]
     if analysis.copies is not None:
         lines.append(f"Every pair with its evidence: {cross.pairs}; the groups: {cross.groups.name}")
-    drawing = cross.venn if len(analysis.datasets) <= MOST_FULL_DATASETS else cross.matrix
+    drawing = cross.venn if len(analysis.datasets) <= MAX_SETS else cross.matrix
     drawn = [drawing(method).name for method in analysis.overlaps()]
     return [*lines, f"Pictures and lists are beside it, such as {drawn[-1]}"]
