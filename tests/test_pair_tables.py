@@ -58,7 +58,8 @@ def make_copies() -> Copies:
     sizes = (3, (500, 250)), (2, (1200, 600))
     evidence = [SimpleNamespace(sizes_px=np.full((n, 2), size, np.int32)) for n, size in sizes]
     judged = join_findings(candidates, places, findings)
-    return cast(Copies, SimpleNamespace(judged=judged, roster=ROSTER, evidence=evidence))
+    groups = find_groups(ROSTER, judged.edges, KeepRule("first"))
+    return cast(Copies, SimpleNamespace(judged=judged, roster=ROSTER, evidence=evidence, groups=groups))
 
 
 def make_groups(*edges: tuple[int, int]) -> Groups:
