@@ -1,9 +1,12 @@
 """Known edits: the same for one image every time, valid at any size, and each does what its name says."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from overlens.calibration.edits import EDITS, HARD_EDITS, MEANINGS, edit_image
+from overlens.calibration.edits import EDITS, HARD_EDITS, edit_image
 from overlens.errors import ConfigError
 from overlens.testing import make_picture
 
@@ -21,7 +24,12 @@ def difference(left: np.ndarray, right: np.ndarray) -> float:
 
 def test_the_hard_edits_are_the_ones_of_the_accuracy_table():
     assert HARD_EDITS == tuple("crop border text blur jpeg10 rotate mirror hue grey perspective".split())
-    assert set(MEANINGS) == set(EDITS)
+
+
+def test_the_docs_say_what_every_edit_is():
+    methods = (Path(__file__).parents[1] / "docs" / "methods.md").read_text("utf-8")
+    first = methods.index("| `crop` |")
+    assert re.findall(r"^\| `(\w+)` \|", methods[first : methods.index("\n\n", first)], re.MULTILINE) == list(EDITS)
 
 
 @pytest.mark.parametrize("name", EDITS)

@@ -170,22 +170,5 @@ EDITS: Mapping[str, Edit] = MappingProxyType(
 )
 """Name -> edit: `(h, w, 3)` uint8 pixels and chances to `(h', w', 3)` uint8 pixels."""
 
-MEANINGS: Mapping[str, str] = MappingProxyType(
-    {
-        "crop": "cropped to half of the area",
-        "border": "a border of one colour, a tenth of the longer side wide",
-        "text": "text laid over it",
-        "blur": "blurred (Gaussian, radius 1/150 of the longer side)",
-        "jpeg10": "JPEG of quality 10",
-        "rotate": "rotated by 5 degrees, corners black",
-        "mirror": "mirrored",
-        "hue": "all hues shifted by 127 degrees",
-        "grey": "in shades of grey",
-        "perspective": "seen slightly from the side (corners moved by up to 6 %)",
-        "half_size": "resized to half of its width and height",
-        "jpeg50": "JPEG of quality 50",
-    }
-)
-
 HARD_EDITS = tuple(EDITS)[:10]
 """The edits of the accuracy table; the two others, smaller pictures and light compression, are easy to find."""
