@@ -19,7 +19,7 @@ from overlens.config import HASH_TYPES
 from overlens.copies import Copies
 from overlens.errors import ConfigError
 from overlens.frames import frame_of
-from overlens.groups.find import Groups
+from overlens.groups.find import NO_GROUP, Groups
 from overlens.records import Features
 from overlens.roster import Roster
 from overlens.verdicts import VERDICTS
@@ -196,7 +196,12 @@ def _valid(name: str) -> str:
 
 
 def _judged_columns(copies: Copies, names: _Names, rows: NDArray[np.intp]) -> dict[str, Any]:
-    return {**_pair_columns(names, copies.judged, rows), **_fact_columns(copies, rows)}
+    import pyarrow as pa
+
+    pairs = copies.judged.candidates
+    groups = [copies.groups.group_of[side[rows]] for side in (pairs.left, pairs.right)]
+    joined = pa.array(groups[0].astype(np.int32), mask=(groups[0] != groups[1]) | (groups[0] == NO_GROUP))
+    return {**_pair_columns(names, copies.judged, rows), **_fact_columns(copies, rows), "group": joined}
 
 
 def _pair_columns(names: _Names, judged: JudgedPairs, rows: NDArray[np.intp]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """`overlens dedupe`: say which images to remove so that each picture is left once, and write what remains."""
 
 import json
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -124,7 +125,8 @@ def _next_lines(result: "Deduped") -> list[str]:
     lines = [f"Removal list: {result.layout.removed}", f"Audit: {result.layout.audit}"]
     rest = {name: path for name, path in result.cleaned.items() if result.n_remaining(name)}
     lines += [f"Nothing remains of {name}: leave it out from now on." for name in result.cleaned if name not in rest]
-    return lines + [f"What remains of {name}: --datasets {name}={path}" for name, path in rest.items()]
+    given = {name: shlex.quote(f"{name}={path}") for name, path in rest.items()}
+    return lines + [f"What remains of {name}: --datasets {words}" for name, words in given.items()]
 
 
 def _failure(result: "Deduped") -> str:

@@ -8,6 +8,7 @@ Images, lists and labels of the user are only read. A dry run writes features an
 else. Good lists stay until better ones take their place: an audit that fails is written beside them, not over them.
 """
 
+import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -237,13 +238,17 @@ def _notices(result: Deduped, known: Sequence[KnownImages]) -> list[str]:
         name = spec.name
         numbers = result.count_images(name)
         if numbers["looked_at"] and not numbers["remaining"]:
-            lines += tell(name, ["WARNING: all its images are copies to remove; name it with --reference to keep them"])
+            advice = "" if result.rule.reference else "; name it with --reference to keep them"
+            lines += tell(name, [f"WARNING: all its images are copies to remove{advice}"])
         left_out = list_left_out(spec, result.config.root, images.listing)
         lines += tell(name, [*_tell_left_out(left_out)])
         if n_staying := numbers["failed"] - len(left_out):
             words = "image could not be used, was not looked at, and stays"
             many = "images could not be used, were not looked at, and stay"
-            lines += tell(name, [counted(n_staying, words, many)])
+            share = n_staying / (n_staying + numbers["remaining"])
+            allowance = math.ceil(100 * share)
+            advice = f"; allow them with --max-failures {allowance}%" if share > result.config.max_failures else ""
+            lines += tell(name, [counted(n_staying, words, many) + advice])
     n_odd = sum(row[1].startswith(_FORMULA_STARTS) or row[4].startswith(_FORMULA_STARTS) for row in result.rows())
     if n_odd:
         odd = counted(n_odd, "line holds a name", "lines hold names")

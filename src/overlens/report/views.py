@@ -190,7 +190,8 @@ class GalleryText:
         if not n_shown:
             return title
         if n_shown < self.n_pairs:
-            return f"{title}: the {n_shown} {self.order} of {self.n_pairs:,} pairs"
+            shown = f"the {n_shown} {self.order}" if n_shown > 1 else "one"
+            return f"{title}: {shown} of {self.n_pairs:,} pairs"
         return f"{title}: {'the only pair' if n_shown == 1 else f'all {n_shown} pairs'}"
 
 
