@@ -76,9 +76,7 @@ def test_planted_copies_are_verified_and_nothing_else(analysis: Analysis) -> Non
 
 def test_a_pair_comes_with_every_signal(analysis: Analysis) -> None:
     rows = {row["image_b"]: row for row in read(CrossLayout(analysis.output).pairs)}
-    names = (
-        "dataset_a image_a dataset_b image_b verdict strength same_bytes same_pixels inferred phash_bits dhash_bits"
-    )
+    names = "dataset_a image_a dataset_b image_b verdict strength same_bytes same_pixels inferred phash_bits dhash_bits"
     assert list(rows["crop.png"])[:11] == names.split()
     assert set(FACTS) <= set(rows["crop.png"])
     assert rows["equal.png"]["same_bytes"] and rows["equal.png"]["coarse_correlation"] is None
