@@ -156,3 +156,21 @@ def test_the_judge_can_be_sent_to_another_process() -> None:
     task = PairTask((0, 1), (2, 3), np.arange(2))
     with PairJudge(roster, parts, 2) as here, pickle.loads(pickle.dumps(here)) as there:
         assert there(task).tobytes() == here(task).tobytes()
+
+
+def test_a_run_that_was_stopped_ends_with_the_files_of_one_that_was_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "TASK_PAIRS", 3)
+    candidates = make_candidates([(left, right) for right in range(5) for left in range(right)])
+
+    def judged_in(folder: Path) -> dict[str, bytes]:
+        judge(candidates, make_parts(), folder)
+        return {path.name: path.read_bytes() for path in folder.rglob("*.npy")}
+
+    whole = judged_in(tmp_path / "whole")
+    assert len(whole) == 4
+    judge(candidates, make_parts(), tmp_path / "stopped")
+    for path in sorted((tmp_path / "stopped").rglob("*.npy"))[:2]:
+        path.unlink()
+    assert judged_in(tmp_path / "stopped") == whole

@@ -93,7 +93,7 @@ def judge_candidates(
     findings[places[is_known]] = known
     stage.advance(cached=len(known))
     judge.watch = stage.begin
-    for outcome in engine.map(judge, _cut(candidates, places[~is_known])):
+    for outcome in engine.map(judge, _cut(candidates, places, is_known)):
         found, of_task = outcome.unwrap(), outcome.task.places
         verdicts.store.write(verdicts.keys[of_task], found)
         findings[of_task] = found
@@ -189,8 +189,15 @@ def one_thread_each() -> Iterator[None]:
         cv2.setNumThreads(n_threads)
 
 
-def _cut(candidates: CandidatePairs, places: NDArray[np.intp]) -> list[PairTask]:
-    parts = [places[start : start + TASK_PAIRS] for start in range(0, len(places), TASK_PAIRS)]
+def _cut(candidates: CandidatePairs, places: NDArray[np.intp], is_known: NDArray[np.bool_]) -> list[PairTask]:
+    """Cut all pairs into tasks and leave out those that are known.
+
+    The cuts do not depend on what is known, so a run that was killed ends with the parts of one that was not.
+    """
+    starts = range(0, len(places), TASK_PAIRS)
+    parts = [places[start : start + TASK_PAIRS][~is_known[start : start + TASK_PAIRS]] for start in starts]
     return [
-        PairTask(tuple(candidates.left[part].tolist()), tuple(candidates.right[part].tolist()), part) for part in parts
+        PairTask(tuple(candidates.left[part].tolist()), tuple(candidates.right[part].tolist()), part)
+        for part in parts
+        if len(part)
     ]
