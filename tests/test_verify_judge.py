@@ -174,3 +174,11 @@ def test_a_run_that_was_stopped_ends_with_the_files_of_one_that_was_not(
     for path in sorted((tmp_path / "stopped").rglob("*.npy"))[:2]:
         path.unlink()
     assert judged_in(tmp_path / "stopped") == whole
+
+
+def test_pairs_of_the_same_files_are_judged_once(tmp_path: Path) -> None:
+    parts = make_parts()
+    parts[1].data[1] = parts[1].data[0]
+    judged = judge(make_candidates([(0, 2), (0, 3), (1, 4)]), parts, tmp_path)
+    assert judged.verdicts[:2].tolist() == [SAME_PICTURE, SAME_PICTURE]
+    assert sum(len(np.load(path)) for path in tmp_path.rglob("*.npy")) == 2

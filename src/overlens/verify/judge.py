@@ -88,17 +88,19 @@ def judge_candidates(
         StoreError: A stored rendition or verdict is damaged.
     """
     places = np.flatnonzero(needs_look(candidates))
-    is_known, known = verdicts.store.find(verdicts.keys[places])
+    _, first, same = np.unique(verdicts.keys[places], return_index=True, return_inverse=True)
+    once = np.sort(first)  # of pairs of the same files one is judged
+    is_known, known = verdicts.store.find(verdicts.keys[places[once]])
     findings = np.zeros(len(candidates), FINDING)
-    findings[places[is_known]] = known
-    stage.advance(cached=len(known))
+    findings[places[once[is_known]]] = known
+    stage.advance(cached=len(known) + len(places) - len(once))
     judge.watch = stage.begin
-    for outcome in engine.map(judge, _cut(candidates, places, is_known)):
+    for outcome in engine.map(judge, _cut(candidates, places[once], is_known)):
         found, of_task = outcome.unwrap(), outcome.task.places
         verdicts.store.write(verdicts.keys[of_task], found)
         findings[of_task] = found
         stage.advance(len(found))
-    return join_findings(candidates, places, findings[places])
+    return join_findings(candidates, places, findings[places[first[same]]])
 
 
 def needs_look(candidates: CandidatePairs) -> NDArray[np.bool_]:
