@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from overlens.search import cosine, count_comparisons, find_cosine_pairs
+from overlens.search import cosine, count_comparisons, find_cosine_pairs, rounding
 from overlens.search.kernels import score_pairs
 from overlens.search.reference import list_cosine_pairs
 
@@ -51,15 +51,15 @@ def test_tiled_search_equals_the_reference(seed, n, m, d, tile_rows, min_similar
 
 
 @settings(max_examples=15, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), tile_rows=st.integers(1, 130), chunk=st.integers(1, 500))
-def test_pairs_and_bits_do_not_depend_on_tiles_or_chunks(seed, tile_rows, chunk):
+@given(seed=st.integers(0, 2**32 - 1), tile_rows=st.integers(1, 130), part=st.integers(1, 50))
+def test_pairs_and_bits_do_not_depend_on_tiles_or_parts(seed, tile_rows, part):
     rows = make_rows(np.random.default_rng(seed), 120, 100)
     expected = as_dict(find_cosine_pairs(rows, None, min_similarity=0.7))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cosine, "CHUNK_PAIRS", chunk)
+        patch.setattr(cosine, "PART_ROWS", part)
         blocks = list(find_cosine_pairs(rows, None, min_similarity=0.7, tile_rows=tile_rows))
     assert as_dict(blocks) == expected
-    assert max(map(len, blocks)) <= chunk
+    assert max(map(len, blocks)) <= part**2
 
 
 def test_order_of_images_changes_no_score():
@@ -107,8 +107,8 @@ def test_slack_covers_the_float32_product(d):
     left, right = (column.ravel() for column in np.indices((24, 24)))
     products = rows[left] * rows[right]
     worst = np.cumsum(products, axis=1, dtype=np.float32)[:, -1].astype(np.float64)
-    norm = cosine.largest_norm(rows)
-    slack = cosine.score_slack(d, norm * norm)
+    norm = rounding.largest_norm(rows)
+    slack = rounding.score_slack(d, norm * norm)
     fixed = score_pairs(rows, rows, left, right)
     assert np.abs(worst - fixed).max() <= slack
     assert np.abs((rows @ rows.T).ravel() - fixed).max() <= slack

@@ -15,9 +15,9 @@ from overlens.candidates.copies import MOST_FULL, find_equal
 from overlens.candidates.find import CandidateConfig, CandidatePairs, count_candidate_comparisons, find_candidates
 from overlens.candidates.signals import Sources
 from overlens.config import HASH_TYPES, MAX_DISTANCE_BITS, MIN_SIMILARITY, RunConfig
+from overlens.cores import available_cores
 from overlens.engines import Engine
 from overlens.evidence import MIN_DETAIL, Evidence, evidence_fingerprint
-from overlens.extract import available_cores
 from overlens.features import DECODER_VERSION, KnownImages
 from overlens.groups.find import Groups, KeepRule, find_groups
 from overlens.groups.measure import VerifiedOverlap, measure_groups

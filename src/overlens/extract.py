@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overlens.config import HashConfig
+from overlens.cores import available_cores
 from overlens.decode import decode_rgb
 from overlens.encoders.base import LoadedEncoder
 from overlens.errors import DecodeError
@@ -206,13 +207,6 @@ class Extractor:
         rows, usable = self._encoder.encode(np.stack(crops))
         verdicts = iter(usable)
         return [_without_crop(image, verdicts) for image in batch], rows[usable]
-
-
-def available_cores() -> int:
-    """Number of processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _read(path: Path, key: str) -> tuple[Stamp, bytes]:

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from overlens.calibration.edits import EDITS, edit_image
 from overlens.config import HashConfig
+from overlens.cores import available_cores
 from overlens.encoders.base import LoadedEncoder
 from overlens.evidence import read_rendition
-from overlens.extract import available_cores
 from overlens.features import KnownImages
 from overlens.hashes.compute import compute_hash
 from overlens.progress import Stage

@@ -1,9 +1,10 @@
 """Find every pair of rows whose cosine similarity is at least `min_similarity`.
 
-Exact and tiled: memory is two tiles and their product, time grows with the square of the rows. No approximate index,
-because a missed pair is a leaked test image. A float32 matrix product only proposes candidates, with a slack that is
-proven to lose none; the score that decides is the float64 dot product of the stored rows in one fixed order, rounded to
-float32. So the pairs and scores depend on the rows and on nothing else. numpy's BLAS owns the cores.
+Exact and tiled: memory is two tiles, time grows with the square of the rows. No approximate index, as a missed pair is
+a leaked test image. A float32 matrix product of the rows, or of a few coordinates that bound them (`heads`), only
+proposes candidates, with a slack that is proven to lose none; the score that decides is the float64 dot product of the
+stored rows in one fixed order, rounded to float32. So the pairs and scores depend on the rows and on nothing else. A
+tile is searched in parts that stay in a core's cache, by one thread a core.
 
 The slack. A dot product of d terms computed in float32, in any order and with or without fused multiply-add, is off by
 at most gamma_d * |a| * |b|, where gamma_d = d*u / (1 - d*u) and u = 2^-24 (N. J. Higham, Accuracy and Stability of
@@ -19,14 +20,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from overlens.cores import map_parts
 from overlens.records import FloatRows, PairBlock
+from overlens.search.heads import Basis, choose_basis
+from overlens.search.rounding import largest_norm, score_slack
 from overlens.search.tiles import Tile, plan_tiles
 
-UNIT_ROUNDOFF = 2.0**-24
-CHUNK_PAIRS = 262_144  # candidates scored at once: their columns take a few megabytes
-_LONGEST_ROW = 1e15  # products of longer rows could overflow float32
+PART_ROWS = 512
+"""Rows of a part of a tile, whose product stays in a core's cache; a block of pairs is one part's."""
 
 
 def find_cosine_pairs(
@@ -34,7 +36,7 @@ def find_cosine_pairs(
     right: FloatRows | None,
     *,
     min_similarity: float,
-    tile_rows: int = 2048,
+    tile_rows: int = 8192,
     progress: Callable[[int], None] | None = None,
 ) -> Iterator[PairBlock]:
     """Yield every pair with a score of at least `np.float32(min_similarity)`, each once, in no stated order.
@@ -47,12 +49,12 @@ def find_cosine_pairs(
         right: `(m, d)` float32 rows of the second dataset, or None for pairs within the first, where
             `left < right`.
         min_similarity: Smallest score to report; a pair at exactly this score counts.
-        tile_rows: Rows of a tile; memory grows with its square, results do not depend on it.
+        tile_rows: Rows of a tile, which are read and split at once; results do not depend on it.
         progress: Called after each tile with the number of pairs compared in it; these sum up to
             `count_comparisons(n, m)`.
 
     Returns:
-        Blocks of at most `CHUNK_PAIRS` pairs with float32 scores.
+        Blocks of at most `PART_ROWS` squared pairs with float32 scores.
 
     Raises:
         ValueError: Rows are not float32 matrices of one width, or hold values that are not finite.
@@ -66,43 +68,6 @@ def find_cosine_pairs(
     return _search(left, left if right is None else right, tiles, np.float32(min_similarity), progress)
 
 
-def largest_norm(rows: FloatRows) -> float:
-    """Return the length of the longest of `(r, d)` float32 rows; raises ValueError at a value that is not finite."""
-    norms = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
-    bad = np.flatnonzero(~(norms <= _LONGEST_ROW))
-    if bad.size:
-        raise ValueError(
-            f"{bad.size} embedding rows, the first at {bad[0]} of its tile, are not finite or longer than "
-            f"{_LONGEST_ROW:g}; rows of length 1 are expected: compute the embeddings again"
-        )
-    return float(norms.max(initial=0.0))
-
-
-def score_slack(dimensions: int, norm_product: float) -> float:
-    """Return how far a float32 matrix product can stand from the fixed score (see the head of this module).
-
-    Args:
-        dimensions: Terms of each dot product; below 2^24 - 2.
-        norm_product: Product of the largest row lengths on both sides.
-    """
-    rounding = (dimensions + 2) * UNIT_ROUNDOFF
-    smallest = float(np.finfo(np.float32).tiny)
-    return rounding / (1 - rounding) * norm_product + dimensions * smallest
-
-
-@dataclass(frozen=True, slots=True)
-class _Side:
-    """The rows of one side of a tile, in memory, and the length of the longest."""
-
-    rows: FloatRows
-    longest: float
-
-    @classmethod
-    def load(cls, rows: FloatRows, start: int, stop: int) -> "_Side":
-        loaded = np.ascontiguousarray(rows[start:stop])
-        return cls(loaded, largest_norm(loaded))
-
-
 def _search(
     left: FloatRows,
     right: FloatRows,
@@ -110,35 +75,64 @@ def _search(
     min_score: np.float32,
     progress: Callable[[int], None] | None,
 ) -> Iterator[PairBlock]:
+    basis = choose_basis(left, right, float(min_score))
     upper, top = None, -1
     for tile in tiles:
         if upper is None or tile.left_start != top:
-            upper, top = _Side.load(left, tile.left_start, tile.left_stop), tile.left_start
-        lower = upper if tile.is_diagonal else _Side.load(right, tile.right_start, tile.right_stop)
-        yield from _score_tile(upper, lower, tile, min_score)
+            upper, top = _Side.load(left[tile.left_start : tile.left_stop], basis), tile.left_start
+        lower = upper if tile.is_diagonal else _Side.load(right[tile.right_start : tile.right_stop], basis)
+        search = _PartSearch(upper, lower, tile, min_score, _floor(upper, lower, basis, min_score))
+        n_lower = None if tile.is_diagonal else len(lower.rows)
+        parts = plan_tiles(len(upper.rows), n_lower, tile_rows=PART_ROWS)
+        yield from (block for block in map_parts(search, parts) if len(block.left))
         if progress is not None:
             progress(tile.n_comparisons)
 
 
-def _propose(left: _Side, right: _Side, min_score: np.float32) -> NDArray[np.int64]:
-    """Return the flat places `row * width + column` of every pair that may reach `min_score`, and perhaps more."""
-    slack = score_slack(left.rows.shape[1], left.longest * right.longest)
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """The rows of one side of a tile, in memory, their heads, and the length of the longest."""
+
+    rows: FloatRows
+    heads: FloatRows
+    longest: float
+
+    @classmethod
+    def load(cls, rows: FloatRows, basis: Basis | None) -> "_Side":
+        loaded = np.ascontiguousarray(rows)
+        longest = largest_norm(loaded)
+        return cls(loaded, loaded if basis is None else basis.split(loaded), longest)
+
+
+def _floor(upper: _Side, lower: _Side, basis: Basis | None, min_score: np.float32) -> np.float32:
+    """Return the least bound that a pair of `min_score` may have."""
+    longest = upper.longest, lower.longest
+    slack = score_slack(upper.rows.shape[1], longest[0] * longest[1]) if basis is None else basis.slack(longest)
     # One step down, because the difference is rounded once more when it becomes a float32.
-    floor = np.nextafter(np.float32(float(min_score) - slack), np.float32(-np.inf))
-    return np.flatnonzero(left.rows @ right.rows.T >= floor)
+    return np.float32(np.nextafter(np.float32(float(min_score) - slack), np.float32(-np.inf)))
 
 
-def _score_tile(left: _Side, right: _Side, tile: Tile, min_score: np.float32) -> Iterator[PairBlock]:
-    from overlens.search.kernels import score_pairs
+@dataclass(frozen=True, slots=True)
+class _PartSearch:
+    """Searches parts of one tile; called from several threads at once."""
 
-    candidates = _propose(left, right, min_score)
-    for start in range(0, len(candidates), CHUNK_PAIRS):
-        rows, columns = np.divmod(candidates[start : start + CHUNK_PAIRS], len(right.rows))
-        if tile.is_diagonal:
-            rows, columns = rows[rows < columns], columns[rows < columns]
-        scores = score_pairs(left.rows, right.rows, rows, columns)
-        kept = np.flatnonzero(scores >= min_score)
-        if kept.size:
-            first = (rows[kept] + tile.left_start).astype(np.int32)
-            second = (columns[kept] + tile.right_start).astype(np.int32)
-            yield PairBlock(first, second, scores[kept])
+    upper: _Side
+    lower: _Side
+    tile: Tile
+    min_score: np.float32
+    floor: np.float32
+
+    def __call__(self, part: Tile) -> PairBlock:
+        """Return the pairs of one part, by rows of the whole sets."""
+        from overlens.search.kernels import list_reached, score_pairs
+
+        bounds = (
+            self.upper.heads[part.left_start : part.left_stop] @ self.lower.heads[part.right_start : part.right_stop].T
+        )
+        rows, columns = list_reached(bounds, self.floor, part.is_diagonal)
+        rows, columns = rows + part.left_start, columns + part.right_start
+        scores = score_pairs(self.upper.rows, self.lower.rows, rows, columns)
+        kept = scores >= self.min_score
+        first = (rows[kept] + self.tile.left_start).astype(np.int32)
+        second = (columns[kept] + self.tile.right_start).astype(np.int32)
+        return PairBlock(first, second, scores[kept])

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overlens.records import FloatRows, HashRows
-from overlens.search.cosine import largest_norm, score_slack
 from overlens.search.hamming import pack_words
+from overlens.search.rounding import largest_norm, score_slack
 from overlens.search.tiles import plan_tiles
 
 Counts = NDArray[np.int64]

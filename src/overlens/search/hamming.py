@@ -2,18 +2,18 @@
 
 Exact, at any hash width, tile by tile. A tile is either compared pair by pair (XOR and bit count on 64-bit words: about
 a second for 100,000 hashes of 64 bits on one core, growing with the square), or, where the distance is small and the
-hashes are spread, visited through an index by bands (several times faster); both find the same pairs. A first pass
-counts the close pairs of a tile, a second writes them in bounded blocks, so that a thousand identical blank pages cost
-time and never memory. Serial, and the kernels release the GIL.
+hashes are spread, visited through an index by bands (several times faster); both find the same pairs. Close pairs are
+counted on all cores and written in bounded blocks, so that a thousand identical blank pages cost time and never memory.
 
 Shapes: n and m rows, b bytes of a hash.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from overlens.cores import map_parts
 from overlens.records import HashRows, PairBlock
 from overlens.search.bands import BandIndex, bands_pay, index_bands
 from overlens.search.tiles import Tile, plan_tiles
@@ -23,6 +23,7 @@ Columns = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]
 
 CHUNK_PAIRS = 262_144
 CACHE_ROWS = 4096
+PROBED_ROWS, PROBED_PAIRS = 2048, 4096
 
 
 def find_hamming_pairs(
@@ -30,7 +31,7 @@ def find_hamming_pairs(
     right: HashRows | None,
     *,
     max_distance_bits: int,
-    tile_rows: int = 131_072,
+    tile_rows: int = 1_048_576,
     progress: Callable[[int], None] | None = None,
 ) -> Iterator[PairBlock]:
     """Yield every pair at a distance of at most `max_distance_bits`, each once, in no stated order.
@@ -92,12 +93,19 @@ def _compare_tile(words: Words, columns: Words, tile: Tile, max_distance_bits: i
     from overlens.search.kernels import count_close, write_close
 
     limit = np.uint64(max_distance_bits)
-    for part in plan_tiles(len(words), None if tile.is_diagonal else len(columns), tile_rows=CACHE_ROWS):
-        upper = words[part.left_start : part.left_stop]
-        lower = np.ascontiguousarray(columns[part.right_start : part.right_stop].T)
-        counts = count_close(upper, lower, limit, part.is_diagonal)
+
+    def sides(part: Tile) -> tuple[Words, Words]:
+        upper, lower = words[part.left_start : part.left_stop], columns[part.right_start : part.right_stop]
+        return upper, np.ascontiguousarray(lower.T)
+
+    def count(part: Tile) -> NDArray[np.int64]:
+        counts: NDArray[np.int64] = count_close(*sides(part), limit, part.is_diagonal)
+        return counts
+
+    parts = list(plan_tiles(len(words), None if tile.is_diagonal else len(columns), tile_rows=CACHE_ROWS))
+    for part, counts in zip(parts, map_parts(count, parts), strict=True):
         for rows in _group_rows(counts):
-            pairs = write_close(upper, lower, limit, part.is_diagonal, rows, int(counts[rows].sum()))
+            pairs = write_close(*sides(part), limit, part.is_diagonal, rows, int(counts[rows].sum()))
             yield _shift(pairs, tile.left_start + part.left_start, tile.right_start + part.right_start)
 
 
@@ -105,24 +113,34 @@ def _probe_tile(words: Words, index: BandIndex, tile: Tile, max_distance_bits: i
     """Visit only the pairs that the band index proposes."""
     from overlens.search.kernels import visit_banded
 
-    def visit(rows: NDArray[np.int64], out: Columns) -> NDArray[np.int64]:
+    def visit(rows: NDArray[np.int64], pairs: Columns) -> NDArray[np.int64]:
         keys = (index.starts, index.order, index.sorted_words, index.masks)
         limits = (np.uint64(max_distance_bits), np.uint64(index.radius))
-        counts: NDArray[np.int64] = visit_banded(rows, words, keys, limits, tile.is_diagonal, out)
+        counts: NDArray[np.int64] = visit_banded(rows, words, keys, limits, tile.is_diagonal, pairs)
         return counts
 
-    counts = visit(np.arange(len(words)), _make_columns(0))
-    for rows in _group_rows(counts):
-        pairs = _make_columns(int(counts[rows].sum()))
-        visit(rows, pairs)
-        yield _shift(pairs, tile.left_start, tile.right_start)
+    def probe(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], Columns]:
+        pairs = _make_columns(PROBED_PAIRS)
+        return rows, visit(rows, pairs), pairs
+
+    parts = (np.arange(start, min(start + PROBED_ROWS, len(words))) for start in range(0, len(words), PROBED_ROWS))
+    for rows, counts, pairs in map_parts(probe, parts):
+        n_pairs = int(counts.sum())
+        if n_pairs <= min(PROBED_PAIRS, CHUNK_PAIRS):  # nearly always, so that nothing is visited twice
+            if n_pairs:
+                yield _shift([column[:n_pairs] for column in pairs], tile.left_start, tile.right_start)
+            continue
+        for chosen in _group_rows(counts):
+            found = _make_columns(int(counts[chosen].sum()))
+            visit(rows[chosen], found)
+            yield _shift(found, tile.left_start, tile.right_start)
 
 
 def _make_columns(n_pairs: int) -> Columns:
     return np.empty(n_pairs, np.int32), np.empty(n_pairs, np.int32), np.empty(n_pairs, np.int32)
 
 
-def _shift(pairs: Columns, left_start: int, right_start: int) -> PairBlock:
+def _shift(pairs: Sequence[NDArray[np.int32]], left_start: int, right_start: int) -> PairBlock:
     left, right, bits = pairs
     return PairBlock(left + np.int32(left_start), right + np.int32(right_start), bits)
 

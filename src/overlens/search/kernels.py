@@ -64,6 +64,31 @@ def score_pairs(left: Floats, right: Floats, left_rows: Places, right_rows: Plac
 
 
 @compiled()
+def list_reached(tile: Floats, floor: np.float32, is_diagonal: bool) -> tuple[Places, Places]:
+    """Return rows and columns, int64, of the places of a `(r, c)` tile that reach `floor`, row by row.
+
+    On the diagonal only places above it count.
+    """
+    # Counting a whole row has no branch and vectorises; few rows are then looked at once more.
+    counts = np.zeros(tile.shape[0], np.int64)
+    for i in range(tile.shape[0]):
+        n_reached = np.int32(0)
+        for j in range(i + 1 if is_diagonal else 0, tile.shape[1]):
+            n_reached += np.int32(tile[i, j] >= floor)
+        counts[i] = n_reached
+    rows, columns = np.empty(counts.sum(), np.int64), np.empty(counts.sum(), np.int64)
+    end = 0
+    for i in range(tile.shape[0]):
+        if counts[i] == 0:
+            continue
+        for j in range(i + 1 if is_diagonal else 0, tile.shape[1]):
+            if tile[i, j] >= floor:
+                rows[end], columns[end] = i, j
+                end += 1
+    return rows, columns
+
+
+@compiled()
 def update_nearest(
     tile: Floats,
     sides: tuple[Floats, Floats],

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overlens.records import FloatRows, PairBlock
-from overlens.search.cosine import largest_norm, score_slack
+from overlens.search.rounding import largest_norm, score_slack
 from overlens.search.tiles import Tile, plan_tiles
 from overlens.stacked import Rows
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overlens.records import FloatRows
-from overlens.search.cosine import largest_norm, score_slack
+from overlens.search.rounding import largest_norm, score_slack
 from overlens.stacked import Rows
 
 

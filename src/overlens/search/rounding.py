@@ -1,0 +1,40 @@
+"""How far a float32 dot product can stand from the true one.
+
+N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., SIAM 2002, section 3.1.
+
+Shapes: r rows, d dimensions.
+"""
+
+import numpy as np
+
+from overlens.records import FloatRows
+
+UNIT_ROUNDOFF = 2.0**-24
+_LONGEST_ROW = 1e15  # products of longer rows could overflow float32
+
+
+def gamma(n_terms: int) -> float:
+    """Return the relative error of a float32 dot product of `n_terms` terms (equation 3.5); below 2^24 terms."""
+    return n_terms * UNIT_ROUNDOFF / (1 - n_terms * UNIT_ROUNDOFF)
+
+
+def largest_norm(rows: FloatRows) -> float:
+    """Return the length of the longest of `(r, d)` float32 rows; raises ValueError at a value that is not finite."""
+    norms = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
+    bad = np.flatnonzero(~(norms <= _LONGEST_ROW))
+    if bad.size:
+        raise ValueError(
+            f"{bad.size} embedding rows, the first at {bad[0]} of its tile, are not finite or longer than "
+            f"{_LONGEST_ROW:g}; rows of length 1 are expected: compute the embeddings again"
+        )
+    return float(norms.max(initial=0.0))
+
+
+def score_slack(dimensions: int, norm_product: float) -> float:
+    """Return how far a float32 matrix product can stand from the fixed score (see the head of this module).
+
+    Args:
+        dimensions: Terms of each dot product; below 2^24 - 2.
+        norm_product: Product of the largest row lengths on both sides.
+    """
+    return gamma(dimensions + 2) * norm_product + dimensions * float(np.finfo(np.float32).tiny)
