@@ -5,18 +5,21 @@
 PYTHON ?= python3
 VENV := .venv
 TORCH_VENV := .venv-torch
+RIVALS := .venv-rivals
 PIP := -m pip --disable-pip-version-check install --quiet
 INPUTS := pyproject.toml constraints.txt Makefile
 EXTRAS := demo,pandas
 
-.PHONY: help demo test test-fast test-torch lint format clean
+.PHONY: help demo test test-fast test-torch bench lint format clean
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -3
 	@echo "  make test-fast   tests without the slow ones: whole runs on real images, killed runs"
 	@echo "  make test-torch  tests of the extra torch, with its CPU build, in $(TORCH_VENV)"
+	@echo "  make bench       speed and memory beside those of others, in $(RIVALS): writes benchmarks/RESULTS.md and pictures;"
+	@echo "                   ONLY=NAME measures one row, FULL=1 takes the large sizes"
 	@echo "  make format      format the code"
-	@echo "  make clean       remove the virtual environments and the demo"
+	@echo "  make clean       remove the virtual environments, the demo and the data of the benchmark"
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/overlens demo
@@ -30,6 +33,9 @@ test-fast: $(VENV)/.installed-dev
 test-torch: $(TORCH_VENV)/.installed-dev
 	$(TORCH_VENV)/bin/python -m pytest -m torch
 
+bench: $(VENV)/.installed $(RIVALS)/.installed
+	$(VENV)/bin/python benchmarks/bench.py $(if $(FULL),--full) $(foreach name,$(ONLY),--only $(name))
+
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -40,7 +46,7 @@ format: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff format .
 
 clean:
-	rm -rf $(VENV) $(TORCH_VENV) overlens-demo
+	rm -rf $(VENV) $(TORCH_VENV) $(RIVALS) build/bench overlens-demo
 
 %/.made: $(INPUTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -61,4 +67,9 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 $(TORCH_VENV)/.installed-dev: $(TORCH_VENV)/.made
 	$(TORCH_VENV)/bin/python $(PIP) --constraint constraints.txt torch
 	$(TORCH_VENV)/bin/python $(PIP) --constraint constraints.txt --editable ".[$(EXTRAS),torch]" --group dev
+	@touch $@
+
+# Whom overlens is compared with: environments of their own, and one that cannot be installed stops nothing.
+$(RIVALS)/.installed: benchmarks/requirements-rivals.txt benchmarks/speed/rivals.py constraints.txt Makefile
+	PYTHONPATH=benchmarks $(PYTHON) -m speed.rivals $(RIVALS)
 	@touch $@

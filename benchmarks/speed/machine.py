@@ -1,0 +1,46 @@
+"""What the figures were measured on: processor, cores, memory, system and versions; nothing that names the machine."""
+
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from overlens.cores import available_cores
+
+LIBRARIES = ("overlens", "numpy", "numba", "pillow", "openvino", "scipy", "openTSNE", "umap-learn")
+INSTRUCTIONS = {"avx2": "AVX2", "avx512f": "AVX-512", "avx512_bf16": "AVX-512 BF16", "amx_bf16": "AMX BF16"}
+
+
+def describe_machine() -> dict[str, str]:
+    """Return what is worth knowing, in the order of the table."""
+    facts = _processor_facts()
+    found = {"Processor": facts.get("model name", platform.processor() or platform.machine())}
+    has = [name for flag, name in INSTRUCTIONS.items() if flag in facts.get("flags", "").split()]
+    if has:
+        found["Instructions"] = ", ".join(has)
+    if "cache size" in facts:
+        found["Cache"] = facts["cache size"]
+    found["Cores used"] = str(available_cores())
+    found["Memory"] = f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB"
+    found["System"] = f"{platform.system()} {platform.release().split('-')[0]}, Python {sys.version.split()[0]}"
+    return found
+
+
+def own_versions() -> dict[str, str]:
+    """Return the versions of what overlens ran with."""
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _processor_facts() -> dict[str, str]:
+    path = Path("/proc/cpuinfo")
+    if not path.exists():
+        return {}
+    lines = path.read_text().split("\n\n")[0].splitlines()
+    return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
