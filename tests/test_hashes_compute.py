@@ -180,11 +180,11 @@ def test_both_pass_orders_are_followed(monkeypatch):
     width_first = Image.fromarray(pixels).convert("L")
     for size in ((9, 300), (9, 8)):
         width_first = width_first.resize(size, Image.Resampling.LANCZOS)
-    monkeypatch.setattr(hashes, "_is_height_first", lambda: False)
+    monkeypatch.setattr("overlens.resizing.is_height_ever_first", lambda: False)
     grey = hashes._make_grey(pixels)
     np.testing.assert_array_equal(hashes._resize(grey, 8, 9), np.asarray(width_first))
     recipe = hash_recipe()
-    monkeypatch.setattr(hashes, "_is_height_first", lambda: True)
+    monkeypatch.setattr("overlens.resizing.is_height_ever_first", lambda: True)
     assert not np.array_equal(hashes._resize(grey, 8, 9), np.asarray(width_first))
     assert hash_recipe() != recipe
 
@@ -218,7 +218,7 @@ def test_oriented_hashes_of_noise_of_any_shape(height, width, levels, seed):
 @pytest.mark.parametrize("shape", [(1, 900), (900, 1), (40, 600), (600, 40), (200, 201), (512, 512)], ids=str)
 @pytest.mark.parametrize("is_height_first", [False, True], ids=["older Pillow", "newer Pillow"])
 def test_oriented_hashes_follow_the_order_of_the_passes(shape, is_height_first, monkeypatch):
-    monkeypatch.setattr(hashes, "_is_height_first", lambda: is_height_first)
+    monkeypatch.setattr("overlens.resizing.is_height_ever_first", lambda: is_height_first)
     pixels = draw_pixels(*shape, 5)
     np.testing.assert_array_equal(compute_oriented_hashes(pixels), hash_each_orientation(pixels))
 

@@ -1,6 +1,6 @@
 """How pixels of any size become the square that an encoder takes in.
 
-One record states it in full, for the code, the fingerprint and the report alike. Resizing is Pillow's, which
+One record states it in full, for the code, the fingerprint and the report alike. Resizing equals Pillow's, which
 antialiases; sizes and crops are rounded as torchvision rounds them, because the published CLIP vectors were made that
 way. The subtraction of the mean is left to the encoder's graph, so that only bytes travel between threads.
 
@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from overlens.errors import ModelError
+from overlens.resizing import RESAMPLINGS as RESIZED
+from overlens.resizing import resize
 
 Pixels = NDArray[np.uint8]
 
@@ -54,21 +55,32 @@ class Preprocessing:
         """Resize and crop: `(h, w, 3)` uint8 to `(s, s, 3)` uint8."""
         if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or not pixels.size:
             raise ValueError(f"pixels must be (h, w, 3) uint8 with h, w >= 1, got {pixels.shape} {pixels.dtype}")
-        picture = Image.fromarray(np.ascontiguousarray(pixels))
-        method = Image.Resampling[self.resampling.upper()]
+        pixels = np.ascontiguousarray(pixels)
         if not self.shorter_side:
-            return np.array(picture.resize((self.size, self.size), method))
-        return np.array(self._resize_and_crop(picture, method))
+            return self._resize(pixels, (self.size, self.size))
+        height, width = pixels.shape[:2]
+        n_columns, n_rows = resized_size(width, height, self.shorter_side)
+        top, left = _crop_offset(n_rows, self.size), _crop_offset(n_columns, self.size)
+        if max(n_rows, n_columns) > MAX_RESIZED_SIDE:
+            across, down = width / n_columns, height / n_rows
+            box = left * across, top * down, (left + self.size) * across, (top + self.size) * down
+            return self._resize_by_pillow(pixels, (self.size, self.size), box)
+        return self._resize(pixels, (n_rows, n_columns), (top, left))
 
-    def _resize_and_crop(self, picture: Image.Image, method: Image.Resampling) -> Image.Image:
-        width, height = resized_size(picture.width, picture.height, self.shorter_side)
-        left, top = _crop_offset(width, self.size), _crop_offset(height, self.size)
-        if max(width, height) <= MAX_RESIZED_SIDE:
-            resized = picture.resize((width, height), method)
-            return resized.crop((left, top, left + self.size, top + self.size))
-        across, down = picture.width / width, picture.height / height
-        box = (left * across, top * down, (left + self.size) * across, (top + self.size) * down)
-        return picture.resize((self.size, self.size), method, box=box)
+    def _resize(self, pixels: Pixels, shape: tuple[int, int], corner: tuple[int, int] = (0, 0)) -> Pixels:
+        """Resize to `shape` (rows, columns) and return the square of the input's size at `corner` (row, column)."""
+        window = slice(corner[0], corner[0] + self.size), slice(corner[1], corner[1] + self.size)
+        if self.resampling not in RESIZED:
+            return np.ascontiguousarray(self._resize_by_pillow(pixels, shape)[window])
+        return resize(pixels, shape, self.resampling, window=window)
+
+    def _resize_by_pillow(
+        self, pixels: Pixels, shape: tuple[int, int], box: tuple[float, float, float, float] | None = None
+    ) -> Pixels:
+        from PIL import Image
+
+        method = Image.Resampling[self.resampling.upper()]
+        return np.asarray(Image.fromarray(pixels).resize(shape[::-1], method, box=box), np.uint8)
 
     def normalise(self, batch: Pixels) -> NDArray[np.float32]:
         """Subtract the mean and divide by the deviation: `(b, s, s, 3)` uint8 to float32 of the same shape."""

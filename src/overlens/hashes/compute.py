@@ -1,9 +1,9 @@
 """Perceptual hashes of RGB pixels: phash, dhash, whash and ahash, bit for bit those of ImageHash 4.3.2.
 
 The time goes into turning pixels grey and resizing them, so those two run in compiled loops that repeat Pillow's
-integer arithmetic (`hash_kernels`); the cosine transform is scipy's own, because its rounding decides ties. For the
+integer arithmetic (`kernels`, `overlens.resizing`); the cosine transform is scipy's own, because its rounding decides ties. For the
 wavelet hash, blocks are compared by their exact integer sums; only where the two middle sums are equal does rounding
-decide in ImageHash, and there PyWavelets' float arithmetic is repeated. `hash_reference` holds the same hashes without
+decide in ImageHash, and there PyWavelets' float arithmetic is repeated. `reference` holds the same hashes without
 compiled code. The cost: numba is loaded at the first hash, and compiles for a few seconds on a machine's first run.
 
 Pillow 13 resizes tall images in another order than older versions, which moves single bits. The installed version is
@@ -19,15 +19,16 @@ Shapes: h rows, w columns, s × s bits, b = ceil(s·s / 8) bytes, n hashes.
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from overlens import resizing
 from overlens.config import HASH_TYPES
 from overlens.errors import ConfigError, StoreError
 from overlens.hashes.orientation import N_ORIENTATIONS, orient
+from overlens.resizing import resize, transpose
 
 MIN_HASH_SIZE = 2
 MAX_HASH_SIZE = 128
@@ -35,9 +36,6 @@ MAX_HASH_SIZE = 128
 
 ORIENTED_SIZE = 8
 """Size of the hashes that are made of all orientations: 64 bits each."""
-
-# Shrinking by this factor or more gives each result 36 taps or more, enough for vectors along a row.
-_MANY_TAPS = 6
 
 _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 
@@ -108,17 +106,15 @@ def compute_oriented_hashes(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     Raises:
         ValueError: The pixels have another shape or type.
     """
-    import cv2
-
     grey = _make_grey(pixels)
-    turned = np.asarray(cv2.transpose(grey), np.uint8)  # in blocks: many times faster than numpy's
+    turned = transpose(grey)
     bits = np.stack([_ORIENTED_BITS_OF[hash_type](grey, turned) for hash_type in HASH_TYPES], axis=1)
     return np.packbits(bits.reshape(N_ORIENTATIONS, len(HASH_TYPES), ORIENTED_SIZE**2), axis=2)
 
 
 def hash_recipe() -> str:
     """Return a short text that changes when the same pixels may get another hash; it belongs in fingerprints."""
-    return f"ImageHash 4.3.2, {'larger shrink' if _is_height_first() else 'width'} first"
+    return f"ImageHash 4.3.2, {'larger shrink' if resizing.is_height_ever_first() else 'width'} first"
 
 
 def hashes_to_hex(rows: NDArray[np.uint8], n_bits: int) -> list[str]:
@@ -202,64 +198,9 @@ def _make_grey(pixels: NDArray[np.uint8]) -> Plane:
     return grey
 
 
-def _resize(grey: Plane, n_rows: int, n_columns: int) -> Plane:
-    """Return `(n_rows, n_columns)`; the order of the two passes is Pillow's, because each pass rounds."""
-    if _goes_height_first(grey, n_rows, n_columns):
-        return _resize_columns(_resize_rows(grey, n_rows), n_columns)
-    return _resize_rows(_resize_columns(grey, n_columns), n_rows)
-
-
-def _resize_beside(grey: Plane, turned: Plane, n_rows: int, n_columns: int) -> Plane:
-    """Return what `_resize` does, with `turned`, the transposed plane, at hand: all sums run along whole rows."""
-    if _goes_height_first(grey, n_rows, n_columns):
-        half = np.ascontiguousarray(_resize_rows(grey, n_rows).T)
-        return np.ascontiguousarray(_resize_rows(half, n_columns).T)
-    return _resize_rows(np.ascontiguousarray(_resize_rows(turned, n_columns).T), n_rows)
-
-
-def _goes_height_first(grey: Plane, n_rows: int, n_columns: int) -> bool:
-    height, width = grey.shape
-    return _is_height_first() and height - n_rows > max(0, 2 * (width - n_columns))
-
-
-@cache
-def _is_height_first() -> bool:
-    """Whether Pillow shrinks the height first where that takes away more than twice as many pixels as the width.
-
-    It does so since version 13, https://github.com/python-pillow/Pillow/pull/9549; before, the width always went first.
-    """
-    import PIL
-
-    return int(PIL.__version__.split(".")[0]) >= 13
-
-
-def _resize_rows(plane: Plane, n_rows: int) -> Plane:
-    """Return `(n_rows, w)`; Pillow has no pass where the size stays."""
-    if len(plane) == n_rows:
-        return plane
-    from overlens.hashes.kernels import resize_rows
-
-    resized: Plane = resize_rows(plane, *_weights(len(plane), n_rows))
-    return resized
-
-
-def _resize_columns(plane: Plane, n_columns: int) -> Plane:
-    """Return `(h, n_columns)`; with few taps, two transpositions cost less than short sums."""
-    width = plane.shape[1]
-    if width < _MANY_TAPS * n_columns:
-        return np.ascontiguousarray(_resize_rows(np.ascontiguousarray(plane.T), n_columns).T)
-    from overlens.hashes.kernels import resize_columns
-
-    resized: Plane = resize_columns(plane, *_weights(width, n_columns))
-    return resized
-
-
-@lru_cache(maxsize=64)
-def _weights(n_in: int, n_out: int) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-    from overlens.hashes.kernels import lanczos_weights
-
-    weights: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]] = lanczos_weights(n_in, n_out)
-    return weights
+def _resize(grey: Plane, n_rows: int, n_columns: int, turned: Plane | None = None) -> Plane:
+    """Return `(n_rows, n_columns)`; `turned` is the transposed plane, where it is at hand."""
+    return resize(grey, (n_rows, n_columns), "lanczos", turned=turned)
 
 
 def _ahash_bits(grey: Plane, size: int) -> Bits:
@@ -307,7 +248,7 @@ def _tied_whash_bits(pixels: Plane, size: int) -> Bits:
 
 def _shrink_all(grey: Plane, turned: Plane, n_rows: int, n_columns: int) -> NDArray[np.uint8]:
     """Return `(8, n_rows, n_columns)`: the plane in all orientations, resized."""
-    return _orient_all(_resize_beside(grey, turned, n_rows, n_columns), _resize_beside(turned, grey, n_rows, n_columns))
+    return _orient_all(_resize(grey, n_rows, n_columns, turned), _resize(turned, n_rows, n_columns, grey))
 
 
 def _orient_all(upright: NDArray[Any], turned: NDArray[Any]) -> NDArray[Any]:
@@ -340,7 +281,7 @@ def _oriented_whash_bits(grey: Plane, turned: Plane) -> Bits:
 
     size = ORIENTED_SIZE
     n_side = _whash_side(grey, size)
-    upright, transposed = (_resize_beside(*planes, n_side, n_side) for planes in ((grey, turned), (turned, grey)))
+    upright, transposed = (_resize(a, n_side, n_side, b) for a, b in ((grey, turned), (turned, grey)))
     sums = _orient_all(sum_blocks(upright, size), sum_blocks(transposed, size))
     below, above = _middle_two(sums)
     bits = np.asarray(sums >= above)

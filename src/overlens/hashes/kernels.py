@@ -1,14 +1,12 @@
-"""The inner loops of the perceptual hashes, compiled: grey pixels, Pillow's LANCZOS in integers, the Haar transform.
+"""The inner loops of the perceptual hashes, compiled: grey pixels, sums of blocks, the Haar transform.
 
 Each loop repeats the arithmetic of the library it stands for, operation by operation, so that the results are the same
 to the last bit; the plain counterparts are in `hash_reference`. One more, `mean_cells`, measures detail for evidence.
 Everything is serial and releases the GIL: threads belong to the caller. Importing this module loads numba, so its users
 import it inside their functions. Only the first use on a machine pays for compilation (a few seconds), see `compiled`.
 
-Shapes: h rows, w columns, n rows of the result, k taps of the filter, s × s blocks of the hash, S = s·B pixels a side.
+Shapes: h rows, w columns, s × s blocks of the hash, S = s·B pixels a side.
 """
-
-import math
 
 import numpy as np
 from numba import types
@@ -16,18 +14,11 @@ from numpy.typing import NDArray
 
 from overlens.compiled import compiled
 
-# Pillow's filter weights are integers with this many bits behind the point: 32 less 8 of the pixel and 2 for overshoot.
-_PRECISION_BITS = 32 - 8 - 2
-_ONE = float(1 << _PRECISION_BITS)
-_HALF = np.int32(1 << (_PRECISION_BITS - 1))
-_LANCZOS_SUPPORT = 3.0
-
 # Both filter taps of Haar as PyWavelets stores them.
 _TAP = 0.5**0.5
 
 # One signature that takes writable arrays and read-only ones alike (Pillow's are read-only), compiled once.
 _PIXELS = types.Array(types.uint8, 3, "C", readonly=True)
-_PLANE = types.Array(types.uint8, 2, "C", readonly=True)
 
 
 @compiled(types.uint8[:, ::1](_PIXELS))
@@ -43,91 +34,6 @@ def grey_from_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
             luma = red * np.uint32(19595) + green * np.uint32(38470) + blue * np.uint32(7471) + np.uint32(0x8000)
             target[x] = luma >> np.uint32(16)
     return grey
-
-
-@compiled()
-def _lanczos(x: float) -> float:
-    if not -_LANCZOS_SUPPORT <= x < _LANCZOS_SUPPORT:
-        return 0.0
-    if x == 0.0:
-        return 1.0
-    wide, narrow = x * math.pi, x / 3.0 * math.pi
-    return math.sin(wide) / wide * (math.sin(narrow) / narrow)
-
-
-@compiled()
-def lanczos_weights(n_in: int, n_out: int) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-    """Return for each of `n_out` results where its taps start, how many there are, and their integer weights.
-
-    Returns:
-        `(n_out,)` int32 first inputs, `(n_out,)` int32 counts, `(n_out, k)` int32 weights, 22 bits behind the point.
-    """
-    scale = n_in / n_out
-    stretch = max(scale, 1.0)
-    support = _LANCZOS_SUPPORT * stretch
-    n_taps = math.ceil(support) * 2 + 1
-    starts, counts = np.empty(n_out, np.int32), np.empty(n_out, np.int32)
-    weights, row = np.zeros((n_out, n_taps), np.int32), np.empty(n_taps, np.float64)
-    for out in range(n_out):
-        centre = (out + 0.5) * scale
-        first, last = max(int(centre - support + 0.5), 0), min(int(centre + support + 0.5), n_in)
-        total = 0.0
-        for tap in range(last - first):
-            row[tap] = _lanczos((tap + first - centre + 0.5) * (1.0 / stretch))
-            total += row[tap]
-        for tap in range(last - first):
-            weight = row[tap] / total * _ONE
-            weights[out, tap] = int(weight - 0.5) if weight < 0.0 else int(weight + 0.5)
-        starts[out], counts[out] = first, last - first
-    return starts, counts, weights
-
-
-@compiled(types.uint8[:, ::1](_PLANE, types.int32[::1], types.int32[::1], types.int32[:, ::1]))
-def resize_rows(
-    plane: NDArray[np.uint8], starts: NDArray[np.int32], counts: NDArray[np.int32], weights: NDArray[np.int32]
-) -> NDArray[np.uint8]:
-    """Return `(n, w)` uint8: each row the weighted sum of rows of `(h, w)`, rounded half up and clipped.
-
-    Whole rows are summed, so the compiler uses full vectors however few taps there are. Four taps a pass spare three
-    of four loads and stores of the sums.
-    """
-    n_rows, width = len(starts), plane.shape[1]
-    resized, sums = np.empty((n_rows, width), np.uint8), np.empty(width, np.int32)
-    for out in range(n_rows):
-        sums[:] = _HALF
-        first, whole = starts[out], counts[out] // 4 * 4
-        for tap in range(0, whole, 4):
-            k0, k1, k2, k3 = weights[out, tap], weights[out, tap + 1], weights[out, tap + 2], weights[out, tap + 3]
-            r0, r1, r2, r3 = plane[first + tap], plane[first + tap + 1], plane[first + tap + 2], plane[first + tap + 3]
-            for x in range(width):
-                left = np.int32(k0 * np.int32(r0[x])) + np.int32(k1 * np.int32(r1[x]))
-                right = np.int32(k2 * np.int32(r2[x])) + np.int32(k3 * np.int32(r3[x]))
-                sums[x] += np.int32(left) + np.int32(right)
-        for tap in range(whole, counts[out]):
-            k0, r0 = weights[out, tap], plane[first + tap]
-            for x in range(width):
-                sums[x] += np.int32(k0 * np.int32(r0[x]))
-        for x in range(width):
-            resized[out, x] = min(max(sums[x] >> np.int32(_PRECISION_BITS), np.int32(0)), np.int32(255))
-    return resized
-
-
-@compiled(types.uint8[:, ::1](_PLANE, types.int32[::1], types.int32[::1], types.int32[:, ::1]))
-def resize_columns(
-    plane: NDArray[np.uint8], starts: NDArray[np.int32], counts: NDArray[np.int32], weights: NDArray[np.int32]
-) -> NDArray[np.uint8]:
-    """Return `(h, n)` uint8: as `resize_rows` on the transposed plane, but without transposing."""
-    n_columns, height = len(starts), plane.shape[0]
-    resized = np.empty((height, n_columns), np.uint8)
-    for y in range(height):
-        for out in range(n_columns):
-            taps = weights[out, : counts[out]]
-            samples = plane[y, starts[out] : starts[out] + counts[out]]
-            total = _HALF
-            for tap in range(len(taps)):
-                total += np.int32(taps[tap] * np.int32(samples[tap]))
-            resized[y, out] = min(max(total >> np.int32(_PRECISION_BITS), np.int32(0)), np.int32(255))
-    return resized
 
 
 @compiled()
