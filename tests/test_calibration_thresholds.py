@@ -1,13 +1,15 @@
 """Automatic thresholds, from files to the choice: known edits of the user's own images, and pairs that were judged."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from overlens.calibration.edit_scores import EditProbe, measure_edits, sample_rows
+from overlens.calibration.edit_scores import EditProbe, EditSources, known_edits, measure_edits, sample_rows
 from overlens.calibration.edits import EDITS, edit_image
 from overlens.calibration.judged import Judged
 from overlens.calibration.thresholds import Thresholds, calibrate_thresholds, given_thresholds
@@ -22,11 +24,13 @@ from overlens.extract import Extractor
 from overlens.features import KnownImages, Stores, compute_features
 from overlens.groups.find import NO_GROUP
 from overlens.hashes.compute import compute_hash
+from overlens.layout import AnalysisLayout
 from overlens.progress import Progress
 from overlens.records import Features
 from overlens.roster import Roster
 from overlens.run_options import config_from_options
 from overlens.sources import list_images
+from overlens.store.results import Results
 from overlens.testing import FakeEncoder, encode_picture, write_pictures
 
 HASHING = HashConfig()
@@ -104,6 +108,34 @@ def test_known_edits_are_measured_against_the_stored_features(pictures: Path, tm
     assert set(measure_edits(known, features, rows[:1], EditProbe(None, HASHING), stage)) == {"perceptual"}
 
 
+def test_scores_of_known_edits_are_kept_until_what_they_were_measured_on_changes(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    encoder = wrap_encoder(FakeEncoder(), batch_size=8)
+    known, features = extract(pictures, tmp_path / "store", encoder)
+    probe, measured = EditProbe(encoder, HASHING, workers=2), list[set[str]]()
+
+    def measure(*of: Any) -> Any:
+        measured.append({name for name, tool in (("cosine", of[3].encoder), ("perceptual", of[3].hashing)) if tool})
+        return measure_edits(*of)
+
+    monkeypatch.setattr("overlens.calibration.edit_scores.measure_edits", measure)
+
+    def edits(rows: list[int], probe: EditProbe) -> Any:
+        with Progress().stage("edits", len(rows)) as stage:
+            return known_edits((known, np.array(rows)), features, probe, Results.open(tmp_path), stage)
+
+    first, again = edits([0, 3], probe), edits([0, 3], probe)
+    assert measured == [{"cosine", "perceptual"}]
+    for method, scores in first.items():
+        assert np.array_equal(scores.scores, again[method].scores) and scores.edits == again[method].edits
+    edits([0, 3], replace(probe, hashing=HashConfig("dhash")))
+    edits([0, 2], replace(probe, hashing=None))
+    AnalysisLayout(tmp_path, features.dataset).kept_edit_scores("perceptual").write_bytes(b"damaged")
+    edits([0, 2], probe)
+    assert measured[1:] == [{"perceptual"}, {"cosine"}, {"perceptual"}]
+
+
 def test_each_couple_gets_the_threshold_that_its_copies_allow(pictures: Path, tmp_path: Path):
     encoder = wrap_encoder(FakeEncoder(), batch_size=8)
     first = extract(pictures, tmp_path / "store1", encoder)
@@ -111,7 +143,7 @@ def test_each_couple_gets_the_threshold_that_its_copies_allow(pictures: Path, tm
     write_edits(pictures, tmp_path / "second", names, ("jpeg50", "half_size"))
     second = extract(tmp_path / "second", tmp_path / "store2", encoder)
     judged, progress = judge_by_names(first[1], second[1]), Progress()
-    sources = (first[0], second[0]), encoder
+    sources = EditSources((first[0], second[0]), encoder, Results.open(tmp_path))
     found = calibrate_thresholds(automatic(), (first[1], second[1]), sources, judged, progress=progress)
     assert [(one.method, one.first, one.second) for one in found.calibrations] == [
         (method, *couple)
@@ -149,17 +181,21 @@ def test_only_what_is_automatic_is_calibrated(pictures: Path, tmp_path: Path):
     none = np.zeros(0, np.int32)
     judged = Judged(Roster(("first",), (25,)), none, none, np.zeros(0, np.uint8), np.full(25, NO_GROUP, np.int32))
     mixed = automatic(datasets=("first",), cosine_threshold=0.8)
-    found = calibrate_thresholds(mixed, [features], ([known], None), judged, progress=Progress())
+    found = calibrate_thresholds(
+        mixed, [features], EditSources([known], None, Results.open(tmp_path)), judged, progress=Progress()
+    )
     assert found.of("cosine", "first", "first") == 0.8 and found.words("cosine") == "0.8"
     assert [one.method for one in found.calibrations] == ["perceptual"]
     assert found.is_automatic("perceptual") and not found.is_automatic("cosine")
     stated = automatic(datasets=("first",), cosine_threshold=0.8, hash_threshold=3)
     with pytest.raises(ValueError, match="were judged on other images"):
         other = Judged(Roster(("first",), (1,)), none, none, np.zeros(0, np.uint8), np.full(1, NO_GROUP, np.int32))
-        calibrate_thresholds(mixed, [features], ([known], None), other, progress=Progress())
-    assert calibrate_thresholds(stated, [features], ([], None), judged, progress=Progress()) == given_thresholds(
-        stated.pairs, ["first"]
-    )
+        calibrate_thresholds(
+            mixed, [features], EditSources([known], None, Results.open(tmp_path)), other, progress=Progress()
+        )
+    assert calibrate_thresholds(
+        stated, [features], EditSources([], None, Results.open(tmp_path)), judged, progress=Progress()
+    ) == given_thresholds(stated.pairs, ["first"])
 
 
 def test_within_the_reference_there_is_no_threshold(pictures: Path, tmp_path: Path):
@@ -168,7 +204,9 @@ def test_within_the_reference_there_is_no_threshold(pictures: Path, tmp_path: Pa
     none = np.zeros(0, np.int32)
     judged = Judged(Roster(("first",), (25,)), none, none, np.zeros(0, np.uint8), np.full(25, NO_GROUP, np.int32))
     config = automatic(datasets=("first", "second"), reference="first")
-    found = calibrate_thresholds(config, [features], ([known], encoder), judged, progress=Progress())
+    found = calibrate_thresholds(
+        config, [features], EditSources([known], encoder, Results.open(tmp_path)), judged, progress=Progress()
+    )
     assert found.values == {"cosine": {}, "perceptual": {}} and found.calibrations == ()
     stated = given_thresholds(PairConfig(), ["first", "second"], "first")
     assert stated.words("cosine") == "0.9" and stated.of("cosine", "second", "first") == 0.9
@@ -195,7 +233,11 @@ def test_thresholds_for_photographs_by_the_offline_encoder(shared_data: Path, tm
     judged = judge_by_names(features, other_features)
     config = automatic(clip_model="offline", projections="none")
     found = calibrate_thresholds(
-        config, (features, other_features), ((known, others), encoder), judged, progress=Progress()
+        config,
+        (features, other_features),
+        EditSources((known, others), encoder, Results.open(tmp_path)),
+        judged,
+        progress=Progress(),
     )
     for method in ("cosine", "perceptual"):
         across = next(

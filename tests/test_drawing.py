@@ -1,5 +1,6 @@
 """The pictures of a run: what each function returns and says, on a small run without an encoder's weights."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +8,13 @@ import pytest
 
 import overlens
 from overlens.analysis import Analysis
-from overlens.drawing import draw_galleries, draw_projections
+from overlens.drawing import draw_projections
 from overlens.features import KnownImages
+from overlens.gallery_pictures import draw_galleries
 from overlens.overlap_pictures import draw_overlaps
 from overlens.progress import Progress
 from overlens.projections.methods import ProjectionTable
+from overlens.store.results import Results
 from overlens.testing import FakeEncoder, write_pictures
 
 
@@ -26,7 +29,7 @@ def run(
 ) -> tuple[Analysis, tuple[KnownImages, ...]]:
     seen: list[tuple[KnownImages, ...]] = []
 
-    def watch(analysis: Analysis, known: tuple[KnownImages, ...], progress: Progress) -> list[str]:
+    def watch(analysis: Analysis, known: tuple[KnownImages, ...], *_: object) -> list[str]:
         seen.append(tuple(known))
         return []
 
@@ -43,8 +46,12 @@ def run(
     return analysis, seen[0]
 
 
+def galleries(analysis: Analysis, known: tuple[KnownImages, ...]) -> list[str]:
+    return draw_galleries(analysis, known, Results.open(analysis.output), Progress())
+
+
 def test_galleries_of_whole_images_leave_nothing_to_say(runs):
-    assert draw_galleries(*runs, Progress()) == []
+    assert galleries(*runs) == []
     assert len(list(runs[0].output.rglob("*_duplicate_examples_*.png"))) == 9
 
 
@@ -56,16 +63,16 @@ def remove_images(known: tuple[KnownImages, ...]) -> None:
 
 def test_galleries_open_no_image_again(runs):
     remove_images(runs[1])
-    assert draw_galleries(*runs, Progress()) == []
+    assert galleries(*runs) == []
 
 
 def test_without_evidence_images_are_opened_for_their_first_gallery_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     analysis, known = run(tmp_path, monkeypatch, no_verify=True)
-    assert draw_galleries(analysis, known, Progress()) == []
+    assert galleries(analysis, known) == []
     remove_images(known)
-    assert draw_galleries(analysis, known, Progress()) == []
+    assert galleries(analysis, known) == []
 
 
 def test_without_evidence_images_that_cannot_be_shown_are_counted_once_with_the_first_reason(
@@ -75,27 +82,25 @@ def test_without_evidence_images_that_cannot_be_shown_are_counted_once_with_the_
     gone, changed = known[0].listing.paths[0], known[0].listing.paths[1]
     gone.unlink()
     changed.write_bytes(b"another file by now")
-    (notice,) = draw_galleries(analysis, known, Progress())
+    (notice,) = galleries(analysis, known)
     assert notice.startswith("galleries: 2 images could not be shown (first: one: ")
     assert str(gone) in notice or "changed since it was analysed" in notice
     assert len(list(analysis.output.rglob("*_duplicate_examples_*.png"))) == 6
 
 
 def test_a_run_without_images_says_why_it_has_no_galleries(runs):
-    (notice,) = draw_galleries(runs[0], (), Progress())
+    (notice,) = galleries(runs[0], ())
     assert notice.startswith("galleries: left out")
 
 
 def with_projections(analysis: Analysis, methods: tuple[str, ...]) -> Analysis:
-    from dataclasses import replace
-
     projections = replace(analysis.config.projections, methods=methods)
     return replace(analysis, config=replace(analysis.config, projections=projections))
 
 
 def test_every_picture_of_a_projection_has_a_table_that_equals_its_csv(runs):
     analysis = with_projections(runs[0], ("tsne",))
-    tables, notices = draw_projections(analysis, Progress())
+    tables, notices = draw_projections(analysis, Results.open(analysis.output), Progress())
     assert [(table.scope, table.method, len(table)) for table in tables] == [
         ("one", "tsne", 8),
         ("two", "tsne", 6),
@@ -118,7 +123,7 @@ def check_csv(table: ProjectionTable, path: Path) -> None:
 
 
 def test_no_projection_is_no_table(runs):
-    assert draw_projections(runs[0], Progress()) == ((), [])
+    assert draw_projections(runs[0], Results.open(runs[0].output), Progress()) == ((), [])
 
 
 def test_too_few_images_are_said_and_make_no_table(tmp_path: Path):
@@ -126,7 +131,8 @@ def test_too_few_images_are_said_and_make_no_table(tmp_path: Path):
     result = overlens.analyze(
         {"few": tmp_path / "few"}, encoder=FakeEncoder(), output=tmp_path / "out", projections="none", method="cosine"
     )
-    tables, notices = draw_projections(with_projections(result, ("tsne", "umap")), Progress())
+    few = with_projections(result, ("tsne", "umap"))
+    tables, notices = draw_projections(few, Results.open(few.output), Progress())
     assert tables == ()
     assert notices == ["few: no projection of 3 images: at least 5 are needed"]
 
@@ -134,6 +140,56 @@ def test_too_few_images_are_said_and_make_no_table(tmp_path: Path):
 def test_the_layout_error_stands_in_the_numbers_and_misfit_is_told(runs, monkeypatch: pytest.MonkeyPatch):
     numbers = runs[0].to_json()["methods"]
     assert {method: counts["venn_layout_error"] for method, counts in numbers.items()} == dict.fromkeys(numbers, 0.0)
-    assert draw_overlaps(runs[0]) == []
+    results = Results.open(runs[0].output)
+    assert draw_overlaps(runs[0], results, Progress()) == []
     monkeypatch.setattr("overlens.venn_layout.Arrangement.describe_misfit", lambda _: ("off by 3 %",))
-    assert "venn_diagram_verified.png: off by 3 %" in draw_overlaps(runs[0])
+    assert "venn_diagram_verified.png: off by 3 %" in draw_overlaps(runs[0], results, Progress())
+
+
+def states(folder: Path) -> dict[Path, tuple[int, int]]:
+    """What tells whether a picture or page was written anew."""
+    found = [path for path in folder.rglob("*") if path.suffix in (".png", ".html", ".csv", ".npz")]
+    return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in found}
+
+
+def test_what_nothing_has_changed_is_not_drawn_again(runs):
+    analysis, known = with_projections(runs[0], ("tsne",)), runs[1]
+
+    def draw(analysis: Analysis) -> tuple[list[np.ndarray], list[str], set[Path]]:
+        before, results = states(analysis.output), Results.open(analysis.output)
+        tables, notices = draw_projections(analysis, results, Progress())
+        notices += draw_galleries(analysis, known, results, Progress())
+        notices += draw_overlaps(analysis, results, Progress())
+        after = states(analysis.output)
+        drawn = {path for path in after if before.get(path) != after[path]}
+        assert not drawn & results.held
+        return [table.coordinates for table in tables], notices, drawn
+
+    first, again = draw(analysis), draw(analysis)
+    assert len(first[2]) == 3 * (1 + 1 + 2) + 1 + 1 + 9, "maps, pages, galleries; circles were drawn by the run"
+    assert again[2] == set() and again[1] == first[1]
+    assert all(np.array_equal(one, other) for one, other in zip(first[0], again[0], strict=True))
+
+    picture, page = (
+        analysis.output / "dataset" / name for name in ("cross/venn_diagram_cosine.png", "one-data/analysis/tsne.html")
+    )
+    picture.write_bytes(b"painted over")
+    page.unlink()
+    assert draw(analysis)[2] == {picture, page}
+
+    perplexed = replace(
+        analysis, config=replace(analysis.config, projections=replace(analysis.config.projections, perplexity=2.0))
+    )
+    redrawn = draw(perplexed)[2]
+    assert redrawn and all("tsne" in path.name for path in redrawn)
+
+
+def test_a_gallery_with_an_image_that_was_not_shown_is_drawn_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    analysis, known = run(tmp_path, monkeypatch, no_verify=True)
+    moved = [(path, path.with_suffix(".moved")) for path in known[0].listing.paths]
+    for path, elsewhere in moved:
+        path.rename(elsewhere)
+    assert len(galleries(analysis, known)) == len(galleries(analysis, known)) == 1
+    for path, elsewhere in moved:
+        elsewhere.rename(path)
+    assert galleries(analysis, known) == []

@@ -2,6 +2,7 @@
 
 import io
 
+import pytest
 from rich.console import Console
 
 from overlens.progress import Progress, TerminalProgress
@@ -54,3 +55,17 @@ def test_seconds_of_a_stage_are_kept_also_when_it_fails():
     except RuntimeError:
         pass
     assert set(progress.seconds) == {"a", "b"}
+
+
+def test_seconds_count_once_where_one_part_is_timed_inside_another(monkeypatch: pytest.MonkeyPatch):
+    clock = iter(range(0, 1000))
+    monkeypatch.setattr("overlens.progress.time.perf_counter", lambda: next(clock))
+    progress = Progress()
+    with progress.timed("run"):
+        for _ in range(2):
+            with progress.timed("part"):
+                pass
+        with progress.timed("other"), progress.timed("part"):
+            pass
+    assert sum(progress.seconds.values()) == 9
+    assert progress.seconds["part"] == 3

@@ -6,7 +6,7 @@ The documented layout, under ROOT (read) and under OUTPUT, or ROOT if none is gi
     dataset/{name}-data/                             2_test.txt, 2_ground_truth.json, classes.csv, labels.json
     dataset/{name}-data/analysis/                    results of one dataset, and `store/`, its feature store
     dataset/{name}-data/analysis/{name}_few_shot_splits/
-    dataset/cross/                                   results across datasets, and `store/`, verdicts on pairs
+    dataset/cross/                                   results across datasets, and `store/`, verdicts and records
     dataset/cross/cleaned/                           what remains of the datasets without copies
     dataset/cross/failed-audit/                      what `cleaned` would have been, where an audit failed
 """
@@ -72,6 +72,14 @@ class AnalysisLayout:
     def store(self) -> Path:
         """Feature shards."""
         return self.folder / "store"
+
+    def kept_projection(self, method: str) -> Path:
+        """Places of the images on a plane, as they were computed."""
+        return self.store / f"{method}.npz"
+
+    def kept_edit_scores(self, method: str) -> Path:
+        """How alike images are to their known edits."""
+        return self.store / f"edits_{method}.npy"
 
     @property
     def embeddings(self) -> Path:
@@ -144,6 +152,15 @@ class CrossLayout:
     def store(self) -> Path:
         """Verdicts on pairs of images."""
         return self.folder / "store"
+
+    @property
+    def results(self) -> Path:
+        """What the outputs of a run were made of."""
+        return self.store / "results"
+
+    def kept_projection(self, method: str) -> Path:
+        """Places of the images of all datasets on a plane, as they were computed."""
+        return self.store / f"combined_{method}.npz"
 
     @property
     def overlap(self) -> Path:

@@ -1,10 +1,11 @@
 """Which results beside those of this run are of an earlier one: they stay, but nobody should take them for new.
 
-Every result is written by a rename, so a file that a run wrote is another file than before. Stores are no results and
-are not looked at, nor are the cleaned lists, which another command writes.
+Every result is written by a rename, so a file that a run wrote is another file than before; what it found to be made
+already is a result of it, too. Stores are no results and are not looked at, nor are the cleaned lists, which another
+command writes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 
 from overlens.config import RunConfig
@@ -26,9 +27,9 @@ def find_files(config: RunConfig) -> dict[Path, tuple[int, int]]:
     return found
 
 
-def tell_leftovers(config: RunConfig, earlier: Mapping[Path, tuple[int, int]]) -> list[str]:
-    """Say how many results of `earlier` runs this one has not written again; features that still hold are no such."""
-    now, held = find_files(config), _exports(config)
+def tell_leftovers(config: RunConfig, earlier: Mapping[Path, tuple[int, int]], made: Set[Path]) -> list[str]:
+    """Say how many results of `earlier` runs are none of this one: not written again, not exports, not in `made`."""
+    now, held = find_files(config), _exports(config) | made
     left = sorted(path for path, state in earlier.items() if now.get(path) == state and path not in held)
     if not left:
         return []

@@ -1,9 +1,10 @@
 """The pictures of the overlap: Venn diagram, matrix or UpSet of each method, and the overlap against its threshold."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from overlens.analysis import Analysis
-from overlens.atomic import write_bytes, write_text
+from overlens.atomic import write_text
 from overlens.copies import Copies
 from overlens.curves import cosine_curves, curves_csv, distance_curves, rung_curves
 from overlens.layout import CrossLayout
@@ -13,10 +14,13 @@ from overlens.progress import Progress
 from overlens.report.curve import draw_curves
 from overlens.report.matrix import draw_overlap_matrix
 from overlens.report.rungs import draw_rungs
+from overlens.report.style import drawn_by
 from overlens.report.upset import draw_upset
 from overlens.report.venn import draw_venn
 from overlens.report.views import CurveView, OverlapText, SharedRegion, describe_encoder
 from overlens.search.tiles import count_comparisons
+from overlens.store.fingerprints import fingerprint
+from overlens.store.results import Results
 from overlens.venn_layout import arrange_circles
 
 MAX_VENN_SETS = 3
@@ -37,26 +41,32 @@ def describe_threshold(analysis: Analysis, method: str, threshold: str) -> str:
     return f"at {hashing.hash_type} of {hashing.n_bits} bits, Hamming distance ≤ {threshold}"
 
 
-def draw_overlaps(analysis: Analysis) -> list[str]:
+def draw_overlaps(analysis: Analysis, results: Results, progress: Progress) -> list[str]:
     """Draw the Venn diagram of up to three datasets, or the matrix of more, for each method.
 
     Returns:
         What the user should know: which diagrams are not to scale, and by how much.
     """
-    layout, notices = CrossLayout(analysis.output), list[str]()
-    for method, overlap in analysis.overlaps().items():
-        text = _text(analysis, method)
-        if len(overlap.datasets) <= MAX_VENN_SETS:
-            write_bytes(layout.venn(method), draw_venn(overlap, text))
-            notices += tell(layout.venn(method).name, arrange_circles(overlap).describe_misfit())
-        else:
-            write_bytes(layout.matrix(method), draw_overlap_matrix(overlap, text))
-    if analysis.copies is not None and len(analysis.datasets) > MAX_VENN_SETS:
-        _draw_upset(analysis, analysis.copies)
+    notices: list[str] = []
+    with progress.timed("Pictures of the overlap"):
+        for method in analysis.overlaps():
+            notices += _draw_overlap(analysis, method, results)
+        if analysis.copies is not None and len(analysis.datasets) > MAX_VENN_SETS:
+            _draw_upset(analysis, analysis.copies, results)
     return notices
 
 
-def draw_threshold_curves(analysis: Analysis, progress: Progress) -> None:
+def _draw_overlap(analysis: Analysis, method: str, results: Results) -> list[str]:
+    layout, overlap, text = CrossLayout(analysis.output), analysis.overlap(method), _text(analysis, method)
+    made_of = fingerprint(drawn_by(), overlap, text)
+    if len(overlap.datasets) > MAX_VENN_SETS:
+        results.write(layout.matrix(method), made_of, partial(draw_overlap_matrix, overlap, text))
+        return []
+    results.write(layout.venn(method), made_of, partial(draw_venn, overlap, text))
+    return tell(layout.venn(method).name, arrange_circles(overlap).describe_misfit())
+
+
+def draw_threshold_curves(analysis: Analysis, results: Results, progress: Progress) -> None:
     """Count and draw how the overlap of each method depends on its threshold, or on the evidence asked for."""
     layout = CrossLayout(analysis.output)
     sizes = {name: features.n_kept for name, features in analysis.datasets.items()}
@@ -66,13 +76,20 @@ def draw_threshold_curves(analysis: Analysis, progress: Progress) -> None:
     )
     with progress.stage("Overlap against threshold", n_compared * len(analysis.matches), "comparisons") as stage:
         views = {method: _view_curves(analysis, method, stage.advance) for method in analysis.matches}
-    for method, view in views.items():
-        write_text(layout.curve(method, "csv"), curves_csv(view.curves))
-        write_bytes(layout.curve(method, "png"), draw_curves(view))
+    with progress.timed("Pictures of the overlap"):
+        for method, view in views.items():
+            write_text(layout.curve(method, "csv"), curves_csv(view.curves))
+            results.write(layout.curve(method, "png"), fingerprint(drawn_by(), view), partial(draw_curves, view))
+        _draw_rungs(analysis, sizes, results)
+
+
+def _draw_rungs(analysis: Analysis, sizes: Mapping[str, int], results: Results) -> None:
+    layout = CrossLayout(analysis.output)
     if analysis.copies is not None:
         curves = rung_curves(sizes, analysis.copies.images_by_rung())
         write_text(layout.curve(VERIFIED_METHOD, "csv"), curves_csv(curves))
-        write_bytes(layout.curve(VERIFIED_METHOD, "png"), draw_rungs(curves))
+        made_of = fingerprint(drawn_by(), curves)
+        results.write(layout.curve(VERIFIED_METHOD, "png"), made_of, partial(draw_rungs, curves))
 
 
 def _view_curves(analysis: Analysis, method: str, advance: Callable[[int], None]) -> CurveView:
@@ -102,7 +119,7 @@ def _text(analysis: Analysis, method: str) -> OverlapText:
     )
 
 
-def _draw_upset(analysis: Analysis, copies: Copies) -> None:
+def _draw_upset(analysis: Analysis, copies: Copies, results: Results) -> None:
     overlap = copies.overlap.overlap
     regions = tuple(
         SharedRegion(
@@ -113,5 +130,6 @@ def _draw_upset(analysis: Analysis, copies: Copies) -> None:
         for region, n_groups in copies.overlap.pictures.items()
         if len(region) > 1
     )
-    picture = draw_upset(overlap, regions, _text(analysis, VERIFIED_METHOD))
-    write_bytes(CrossLayout(analysis.output).upset(VERIFIED_METHOD), picture)
+    text = _text(analysis, VERIFIED_METHOD)
+    path, made_of = CrossLayout(analysis.output).upset(VERIFIED_METHOD), fingerprint(drawn_by(), overlap, regions, text)
+    results.write(path, made_of, partial(draw_upset, overlap, regions, text))

@@ -11,17 +11,19 @@ from itertools import chain, permutations
 
 from overlens.analysis import Analysis
 from overlens.atomic import sole_writer, write_json, write_text
+from overlens.calibration.edit_scores import EditSources
 from overlens.calibration.judged import Judged
 from overlens.calibration.thresholds import Thresholds, calibrate_thresholds, given_thresholds
 from overlens.config import RunConfig
 from overlens.copies import Copies, find_copies
 from overlens.decode import image_extensions
-from overlens.drawing import draw_galleries, draw_projections, draw_transfers
-from overlens.encoders.base import Encoder, LoadedEncoder
+from overlens.drawing import draw_projections, draw_transfers
+from overlens.encoders.base import Encoder
 from overlens.engines import Engine, make_engine
 from overlens.export import export_splits, export_transfer, write_failures
 from overlens.features import KnownImages
 from overlens.fewshot import Split, draw_splits
+from overlens.gallery_pictures import draw_galleries
 from overlens.layout import AnalysisLayout, CrossLayout
 from overlens.leftovers import find_files, tell_leftovers
 from overlens.matching import match_datasets
@@ -34,6 +36,7 @@ from overlens.progress import Progress
 from overlens.recall.identifiers import Identifiers, read_identifiers, tell_identified
 from overlens.recall.measure import IdentifierRecall, Verified, measure_recalls, missed_csv
 from overlens.records import Features
+from overlens.store.results import Results
 from overlens.transfer import Transfer, measure_transfer
 
 
@@ -52,24 +55,32 @@ def run(config: RunConfig, progress: Progress | None = None, encoder: Encoder | 
         StoreError: Another run writes to the same place, or stored features are damaged.
     """
     progress = progress or Progress()
+    with progress.timed("Everything else"):
+        analysis = _run(config, progress, encoder)
+    return replace(analysis, seconds=dict(progress.seconds))
+
+
+def _run(config: RunConfig, progress: Progress, encoder: Encoder | None) -> Analysis:
     engine = make_engine(config.engine)
-    plan = plan_published(config, encoder) if config.from_embeddings else plan_images(config, encoder)
+    with progress.timed("Lists and encoder"):
+        plan = plan_published(config, encoder) if config.from_embeddings else plan_images(config, encoder)
     with sole_writer(CrossLayout(config.output_root).mark):
-        earlier = find_files(config)
+        earlier, results = find_files(config), Results.open(config.output_root)
         if isinstance(plan, Material):
             for features in plan.features:
                 write_failures(AnalysisLayout(config.output_root, features.dataset).failures, features.failures)
                 check_failures(config, features.dataset, features.failures, features.n_attempted)
             config = replace(config, hashing=plan.hashing)
-            thresholds = _choose_thresholds(config, plan, ((), None), None, progress)
-            analysis = _finish(_match(config, plan, thresholds, None, progress), plan, (), progress)
+            thresholds = _choose_thresholds(config, plan, EditSources((), None, results), None, progress)
+            analysis = _finish(_match(config, plan, thresholds, None, progress), plan, (), results, progress)
         else:
             with prepared_images(config, plan, engine, progress) as (known, material):
                 copies = _find_copies(config, material, known, engine, progress)
-                thresholds = _choose_thresholds(config, material, (known, plan.encoder), copies, progress)
+                sources = EditSources(known, plan.encoder, results)
+                thresholds = _choose_thresholds(config, material, sources, copies, progress)
                 found = _match(config, material, thresholds, copies, progress)
-                analysis = _finish(found, material, known, progress)
-        return replace(analysis, notices=(*analysis.notices, *tell_leftovers(config, earlier)))
+                analysis = _finish(found, material, known, results, progress)
+        return replace(analysis, notices=(*analysis.notices, *tell_leftovers(config, earlier, results.held)))
 
 
 def _find_copies(
@@ -79,16 +90,17 @@ def _find_copies(
         return None
     copies = find_copies(config, material.features, known, engine, progress)
     layout = CrossLayout(config.output_root)
-    write_pairs(layout.pairs, copies, material.features)
-    write_groups(layout.groups, copies.groups, material.features)
-    write_low_information(layout.low_information, copies, material.features)
+    with progress.timed("Tables of pairs and groups"):
+        write_pairs(layout.pairs, copies, material.features)
+        write_groups(layout.groups, copies.groups, material.features)
+        write_low_information(layout.low_information, copies, material.features)
     return copies
 
 
 def _choose_thresholds(
     config: RunConfig,
     material: Material,
-    sources: tuple[Sequence[KnownImages], LoadedEncoder | None],
+    sources: EditSources,
     copies: Copies | None,
     progress: Progress,
 ) -> Thresholds:
@@ -139,15 +151,18 @@ def _measure_recalls(
     return identifiers, measure_recalls(identifiers, datasets, partial(thresholds.applied, config.pairs), verified)
 
 
-def _finish(analysis: Analysis, material: Material, known: Sequence[KnownImages], progress: Progress) -> Analysis:
+def _finish(
+    analysis: Analysis, material: Material, known: Sequence[KnownImages], results: Results, progress: Progress
+) -> Analysis:
     """Draw splits and pictures, after every number is written: a picture that fails costs no number."""
     splits, split_notices = _draw_splits(analysis.config, material.features, progress)
     transfers, transfer_notices = _measure_transfers(analysis.config, material.features, progress)
-    overlap_notices = draw_overlaps(analysis)
-    draw_threshold_curves(analysis, progress)
-    draw_transfers(analysis, transfers)
-    gallery_notices = draw_galleries(analysis, known, progress)
-    projections, projection_notices = draw_projections(analysis, progress)
+    overlap_notices = draw_overlaps(analysis, results, progress)
+    draw_threshold_curves(analysis, results, progress)
+    with progress.timed("Pictures of generalization"):
+        draw_transfers(analysis, transfers, results)
+    gallery_notices = draw_galleries(analysis, known, results, progress)
+    projections, projection_notices = draw_projections(analysis, results, progress)
     told = material.notices, _tell_basis(analysis), split_notices, transfer_notices, overlap_notices, gallery_notices
     return replace(
         analysis,
@@ -155,7 +170,6 @@ def _finish(analysis: Analysis, material: Material, known: Sequence[KnownImages]
         transfers=transfers,
         projections=tuple(projections),
         notices=(*chain.from_iterable(told), *projection_notices),
-        seconds=dict(progress.seconds),
         read={images.listing.dataset: images.n_read for images in known},
     )
 

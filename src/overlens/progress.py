@@ -2,7 +2,8 @@
 
 A stage counts images (or tiles, or files): done now, cached from an earlier run, failed. On a terminal it is a live bar
 with speed and time left; elsewhere it is one line when the stage ends, and one every half minute before, so that logs
-stay readable. Stages also remember their seconds for the summary.
+stay readable. What is timed inside something else that is timed counts there alone, so that the seconds of all
+stages sum to those of the run.
 """
 
 import time
@@ -34,18 +35,33 @@ class Progress:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self._inner: list[float] = []
+
+    @contextmanager
+    def timed(self, title: str) -> Iterator[None]:
+        """Time a part of the run without showing it, but for what is timed inside; a title used twice adds up."""
+        start = time.perf_counter()
+        self._inner.append(0.0)
+        try:
+            yield
+        finally:
+            seconds = time.perf_counter() - start
+            own = seconds - self._inner.pop()
+            self.seconds[title] = self.seconds.get(title, 0.0) + own
+            if self._inner:
+                self._inner[-1] += seconds
 
     @contextmanager
     def stage(self, title: str, total: int, unit: str = "images") -> Iterator[Stage]:
-        """Run a stage of `total` units under `title`; a title used twice adds its seconds up."""
+        """Run a stage of `total` units under `title`, timed as `timed` does."""
         counter = _Counter(title, total, unit)
         start = time.perf_counter()
-        try:
-            with self._shown(counter):
-                yield counter
-        finally:
-            counter.seconds = time.perf_counter() - start
-            self.seconds[title] = self.seconds.get(title, 0.0) + counter.seconds
+        with self.timed(title):
+            try:
+                with self._shown(counter):
+                    yield counter
+            finally:
+                counter.seconds = time.perf_counter() - start
         self._finished(counter)
 
     @contextmanager

@@ -10,7 +10,9 @@ Shapes: k images, e edits.
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,14 +23,18 @@ from overlens.cores import available_cores
 from overlens.encoders.base import LoadedEncoder
 from overlens.evidence import read_rendition
 from overlens.features import KnownImages
-from overlens.hashes.compute import compute_hash
+from overlens.hashes.compute import compute_hash, hash_recipe
+from overlens.layout import AnalysisLayout
 from overlens.progress import Stage
 from overlens.records import Features
 from overlens.sampler import draw
+from overlens.store.fingerprints import fingerprint, made_by, rows_fingerprint
+from overlens.store.results import Results
 
 SAMPLE_IMAGES = 200
 SEED = 0  # of the sample and the edits; fixed, so that a threshold does not depend on the seed of the pictures
 _AT_ONCE = 8
+_CODE = ("calibration/edits.py", "calibration/edit_scores.py"), ("numpy", "opencv-python-headless", "pillow")
 
 Pixels = NDArray[np.uint8]
 
@@ -81,10 +87,65 @@ class _Edited:
     hashes: tuple[Pixels, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class EditSources:
+    """What known edits are made of and compared with.
+
+    Attributes:
+        known: The images of every dataset, with evidence.
+        encoder: The encoder of the run, or None.
+        results: Which scores are kept from earlier runs, and where.
+    """
+
+    known: Sequence[KnownImages]
+    encoder: LoadedEncoder | None
+    results: Results
+
+
 def sample_rows(known: KnownImages, n_images: int = SAMPLE_IMAGES) -> NDArray[np.intp]:
     """Return rows of at most `n_images` kept images with something to see, ascending; a draw by their names alone."""
     rows = {known.keys[row]: int(row) for row in np.flatnonzero(~known.evidence().low_information)}
     return np.array(sorted(rows[key] for key in draw(rows, n_images, SEED, "known edits")), np.intp)
+
+
+def known_edits(
+    sample: tuple[KnownImages, NDArray[np.intp]], features: Features, probe: EditProbe, results: Results, stage: Stage
+) -> Mapping[str, EditScores]:
+    """Compare images of one dataset with their own edits as `measure_edits` does, unless that was measured before.
+
+    Scores are kept with the features of the dataset: nothing is edited while its images, the edits, the encoder and the
+    hash stay the same.
+
+    Args:
+        sample: The images, and which of them are edited.
+        features: Their embeddings and hashes.
+        probe: With what to compare.
+        results: Which scores are kept.
+        stage: Counts the images.
+    """
+    known, rows = sample
+    layout = AnalysisLayout(results.root, features.dataset)
+    kept = {
+        method: (layout.kept_edit_scores(method), made_of)
+        for method, made_of in _made_of(known, features, rows, probe).items()
+    }
+    found = {
+        method: EditScores(probe.edits, np.load(path, allow_pickle=False))
+        for method, (path, made_of) in kept.items()
+        if results.holds(path, made_of)
+    }
+    missing = replace(
+        probe,
+        encoder=None if "cosine" in found else probe.encoder,
+        hashing=None if "perceptual" in found else probe.hashing,
+    )
+    if found.keys() == kept.keys():
+        stage.advance(cached=len(rows))
+        return found
+    for method, scores in measure_edits(known, features, rows, missing, stage).items():
+        results.write(*kept[method], partial(_pack, scores.scores))
+        found[method] = scores
+    return found
 
 
 def measure_edits(
@@ -127,6 +188,28 @@ def measure_edits(
         for method, (tool, blocks) in found.items()
         if tool is not None
     }
+
+
+def _made_of(known: KnownImages, features: Features, rows: NDArray[np.intp], probe: EditProbe) -> dict[str, str]:
+    """Return by method what its scores are made of."""
+    code = made_by(
+        ("calibration/edits.py", "calibration/edit_scores.py"), ("numpy", "opencv-python-headless", "pillow")
+    )
+    images = [(known.keys[row], known.digests[row]) for row in rows.tolist()]
+    edited = fingerprint(code, probe.edits, images, store.folder.name if (store := known.stores.evidence) else None)
+    found = {}
+    if probe.encoder is not None:
+        facts = probe.encoder.fingerprint, rows_fingerprint([features.require_embeddings()[rows]])
+        found["cosine"] = fingerprint(edited, *facts)
+    if probe.hashing is not None:
+        found["perceptual"] = fingerprint(edited, probe.hashing, hash_recipe(), features.require_hashes()[rows])
+    return found
+
+
+def _pack(scores: NDArray[np.float32]) -> bytes:
+    stream = BytesIO()
+    np.save(stream, scores, allow_pickle=False)
+    return stream.getvalue()
 
 
 def _edit(pixels: Pixels, key: str, probe: EditProbe) -> _Edited:

@@ -8,13 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from overlens.calibration.choice import CONFIDENCE, Calibration, Grounds, calibrate
-from overlens.calibration.edit_scores import EditProbe, EditScores, measure_edits, sample_rows
+from overlens.calibration.edit_scores import EditProbe, EditScores, EditSources, known_edits, sample_rows
 from overlens.calibration.judged import Judged
 from overlens.checks import require_dataset
 from overlens.config import PairConfig, RunConfig
-from overlens.encoders.base import LoadedEncoder
 from overlens.errors import ConfigError
-from overlens.features import KnownImages
 from overlens.overlap import compared_couples, is_compared
 from overlens.progress import Progress
 from overlens.records import Features
@@ -139,7 +137,7 @@ def given_thresholds(config: PairConfig, datasets: Sequence[str], reference: str
 def calibrate_thresholds(
     config: RunConfig,
     features: Sequence[Features],
-    sources: tuple[Sequence[KnownImages], LoadedEncoder | None],
+    sources: EditSources,
     judged: Judged,
     *,
     progress: Progress,
@@ -149,7 +147,7 @@ def calibrate_thresholds(
     Args:
         config: The run; `config.pairs` says which thresholds are automatic, and the rate they must keep.
         features: Every dataset, in the order of the run.
-        sources: The images of every dataset in the same order, and the encoder of the run.
+        sources: The images of every dataset in the same order, the encoder of the run, and what is kept of it.
         judged: What verification found.
         progress: Shows how far it has come.
 
@@ -173,22 +171,21 @@ def calibrate_thresholds(
 def _measure_all(
     config: RunConfig,
     features: Sequence[Features],
-    sources: tuple[Sequence[KnownImages], LoadedEncoder | None],
+    sources: EditSources,
     progress: Progress,
 ) -> Mapping[str, Mapping[str, EditScores]]:
     """Return dataset -> method -> scores of known edits."""
-    known, encoder = sources
     automatic = config.pairs.automatic
     probe = EditProbe(
-        encoder if "cosine" in automatic else None,
+        sources.encoder if "cosine" in automatic else None,
         config.hashing if "perceptual" in automatic else None,
         config.workers,
     )
-    samples = [sample_rows(images) for images in known]
+    samples = [sample_rows(images) for images in sources.known]
     with progress.stage("Known edits", sum(map(len, samples))) as stage:
         return {
-            one.dataset: measure_edits(images, one, rows, probe, stage)
-            for images, one, rows in zip(known, features, samples, strict=True)
+            one.dataset: known_edits((images, rows), one, probe, sources.results, stage)
+            for images, one, rows in zip(sources.known, features, samples, strict=True)
         }
 
 

@@ -8,6 +8,8 @@ import click
 from overlens.config import RunConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
     from rich.table import Table
 
@@ -23,7 +25,17 @@ def run_with_progress(config: RunConfig, *, verbose: bool) -> "Analysis":
     from overlens.pipeline import run
     from overlens.progress import TerminalProgress
 
-    return run(config, TerminalProgress(console))
+    analysis = run(config, TerminalProgress(console))
+    if verbose:
+        _print_seconds(console, analysis.seconds)
+    return analysis
+
+
+def _print_seconds(console: "Console", seconds: "Mapping[str, float]") -> None:
+    """Print what each stage took, and its share of the run."""
+    total = sum(seconds.values())
+    for stage, taken in sorted({**seconds, "All": total}.items(), key=lambda item: item[1]):
+        console.print(f"{stage}: {taken:.2f} s, {taken / total:.1%}", markup=False)
 
 
 def start_logging(verbose: bool) -> "Console":

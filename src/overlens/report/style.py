@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from overlens.png import encode_png
+from overlens.store.fingerprints import made_by
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,6 +38,12 @@ MARKERS = ("o", "^", "s", "D", "v", "P", "X")
 PLOTLY_MARKERS = ("circle", "triangle-up", "square", "diamond", "triangle-down", "cross", "x")
 MISSING_GLYPH = "\N{WHITE SQUARE}"
 HINTING = 1.04  # letters on the pixel grid come out wider than their outlines
+
+
+def drawn_by() -> str:
+    """Return a digest of everything that draws pictures and pages, apart from what they show."""
+    libraries = "matplotlib", "matplotlib-venn", "numpy", "pillow", "plotly", "scipy"
+    return made_by(("report", "png.py", "thumbnails.py", "venn_layout.py"), libraries)
 
 
 def dataset_colour(position: int) -> str:
