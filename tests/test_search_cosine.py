@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from overlens.search import cosine, count_comparisons, find_cosine_pairs, rounding
+from overlens.search import count_comparisons, find_cosine_pairs, products, rounding
 from overlens.search.kernels import score_pairs
 from overlens.search.reference import list_cosine_pairs
 
@@ -56,7 +56,7 @@ def test_pairs_and_bits_do_not_depend_on_tiles_or_parts(seed, tile_rows, part):
     rows = make_rows(np.random.default_rng(seed), 120, 100)
     expected = as_dict(find_cosine_pairs(rows, None, min_similarity=0.7))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cosine, "PART_ROWS", part)
+        patch.setattr(products, "PART_ROWS", part)
         blocks = list(find_cosine_pairs(rows, None, min_similarity=0.7, tile_rows=tile_rows))
     assert as_dict(blocks) == expected
     assert max(map(len, blocks)) <= part**2

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
-from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from itertools import chain
+from threading import Lock
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
-PARTS_AT_ONCE = 16
+RESULTS_AT_ONCE = 64
 
 
 def available_cores() -> int:
@@ -25,17 +26,53 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def map_parts(function: Callable[[Part], Result], parts: Iterable[Part]) -> Iterator[Result]:
+def map_parts(
+    function: Callable[[Part], Result],
+    parts: Iterable[Part],
+    *,
+    weigh: Callable[[Result], int] = lambda _: 1,
+    enough: int = RESULTS_AT_ONCE,
+) -> Iterator[Result]:
     """Yield what a function that releases the GIL gives for each part, in their order, on all cores.
 
-    At most `PARTS_AT_ONCE` results for each core wait to be taken, and nothing runs while they are.
+    Results wait to be taken until they weigh `enough` in sum, plus one result for each core; nothing runs while they
+    are taken.
     """
-    n_cores, waiting = available_cores(), iter(parts)
+    waiting = _Waiting(function, parts, weigh)
+    n_cores = available_cores()
     with ThreadPoolExecutor(n_cores, thread_name_prefix="overlens-part") as pool:
-        while wave := list(islice(waiting, PARTS_AT_ONCE * n_cores)):
+        while True:
+            waiting.room = enough
             with serial_products():
-                found = list(pool.map(function, wave))
-            yield from found
+                gathered = list(chain.from_iterable(pool.map(waiting.gather, range(n_cores))))
+            if not gathered:
+                return
+            yield from (result for _, result in sorted(gathered, key=lambda numbered: numbered[0]))
+
+
+class _Waiting(Generic[Part, Result]):
+    """Parts that wait for a thread. Each draws its next one itself, which costs microseconds, not a future apiece."""
+
+    def __init__(
+        self, function: Callable[[Part], Result], parts: Iterable[Part], weigh: Callable[[Result], int]
+    ) -> None:
+        self._function, self._weigh = function, weigh
+        self._numbered = enumerate(parts)
+        self._lock = Lock()
+        self.room = 0
+
+    def gather(self, _: int) -> list[tuple[int, Result]]:
+        """Work on parts until results fill the room, and return these with their numbers."""
+        gathered: list[tuple[int, Result]] = []
+        while True:
+            with self._lock:
+                numbered = next(self._numbered, None) if self.room > 0 else None
+            if numbered is None:
+                return gathered
+            result = self._function(numbered[1])
+            gathered.append((numbered[0], result))
+            with self._lock:
+                self.room -= self._weigh(result)
 
 
 @contextmanager

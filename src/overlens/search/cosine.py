@@ -1,34 +1,31 @@
 """Find every pair of rows whose cosine similarity is at least `min_similarity`.
 
 Exact and tiled: memory is two tiles, time grows with the square of the rows. No approximate index, as a missed pair is
-a leaked test image. A float32 matrix product of the rows, or of a few coordinates that bound them (`heads`), only
+a leaked test image. A low-precision product of the rows, or of a few coordinates that bound them (`heads`), only
 proposes candidates, with a slack that is proven to lose none; the score that decides is the float64 dot product of the
 stored rows in one fixed order, rounded to float32. So the pairs and scores depend on the rows and on nothing else. A
 tile is searched in parts that stay in a core's cache, by one thread a core.
 
-The slack. A dot product of d terms computed in float32, in any order and with or without fused multiply-add, is off by
-at most gamma_d * |a| * |b|, where gamma_d = d*u / (1 - d*u) and u = 2^-24 (N. J. Higham, Accuracy and Stability of
-Numerical Algorithms, 2nd ed., SIAM 2002, section 3.1, equation 3.5, with the Cauchy-Schwarz inequality). Relative to
-|a| * |b|, the fixed score is within u of the true one by its rounding to float32 and well within another u by its
-float64 sum, so gamma_(d+2) covers the distance between the two. Products too small for normal float32 add at most d
-times the smallest normal number.
-
 Shapes: n and m rows, d dimensions.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from overlens.cores import map_parts
 from overlens.records import FloatRows, PairBlock
-from overlens.search.heads import Basis, choose_basis
-from overlens.search.rounding import largest_norm, score_slack
+from overlens.search.heads import Heads, Split, choose_split, is_worth_a_split, join_heads
+from overlens.search.products import Products, has_bfloat16, make_products
 from overlens.search.tiles import Tile, plan_tiles
 
-PART_ROWS = 512
-"""Rows of a part of a tile, whose product stays in a core's cache; a block of pairs is one part's."""
+TILE_ROWS = 65_536
+"""Rows whose heads are in memory at once, on either side."""
+SPLIT_ROWS = 4096
+WAITING_PAIRS, PART_WEIGHT = 262_144, 256
+TOLD_COMPARISONS = 100_000_000
 
 
 def find_cosine_pairs(
@@ -36,7 +33,7 @@ def find_cosine_pairs(
     right: FloatRows | None,
     *,
     min_similarity: float,
-    tile_rows: int = 8192,
+    tile_rows: int = TILE_ROWS,
     progress: Callable[[int], None] | None = None,
 ) -> Iterator[PairBlock]:
     """Yield every pair with a score of at least `np.float32(min_similarity)`, each once, in no stated order.
@@ -49,12 +46,12 @@ def find_cosine_pairs(
         right: `(m, d)` float32 rows of the second dataset, or None for pairs within the first, where
             `left < right`.
         min_similarity: Smallest score to report; a pair at exactly this score counts.
-        tile_rows: Rows of a tile, which are read and split at once; results do not depend on it.
-        progress: Called after each tile with the number of pairs compared in it; these sum up to
+        tile_rows: Rows of a tile, whose heads are in memory at once; results do not depend on it.
+        progress: Called now and then with the number of pairs compared since; these sum up to
             `count_comparisons(n, m)`.
 
     Returns:
-        Blocks of at most `PART_ROWS` squared pairs with float32 scores.
+        Blocks of at most `products.PART_ROWS` squared pairs, with float32 scores.
 
     Raises:
         ValueError: Rows are not float32 matrices of one width, or hold values that are not finite.
@@ -75,64 +72,81 @@ def _search(
     min_score: np.float32,
     progress: Callable[[int], None] | None,
 ) -> Iterator[PairBlock]:
-    basis = choose_basis(left, right, float(min_score))
+    # Whether the processor has bfloat16 is asked only where it pays, as that loads OpenVINO.
+    is_narrow = is_worth_a_split(len(left), len(right), left.shape[1]) and has_bfloat16()
+    split = choose_split(left, right, float(min_score), has_bfloat16=is_narrow)
+    products = make_products(split)
     upper, top = None, -1
     for tile in tiles:
         if upper is None or tile.left_start != top:
-            upper, top = _Side.load(left[tile.left_start : tile.left_stop], basis), tile.left_start
-        lower = upper if tile.is_diagonal else _Side.load(right[tile.right_start : tile.right_stop], basis)
-        search = _PartSearch(upper, lower, tile, min_score, _floor(upper, lower, basis, min_score))
-        n_lower = None if tile.is_diagonal else len(lower.rows)
-        parts = plan_tiles(len(upper.rows), n_lower, tile_rows=PART_ROWS)
-        yield from (block for block in map_parts(search, parts) if len(block.left))
-        if progress is not None:
-            progress(tile.n_comparisons)
+            upper, top = _Side.load(left[tile.left_start : tile.left_stop], split, products), tile.left_start
+        lower = upper if tile.is_diagonal else _Side.load(right[tile.right_start : tile.right_stop], split, products)
+        floor = float(min_score) - split.slack(upper.heads, lower.heads)
+        yield from _search_tile(_TileSearch(upper, lower, tile, min_score, products, floor), progress)
+
+
+def _search_tile(search: "_TileSearch", progress: Callable[[int], None] | None) -> Iterator[PairBlock]:
+    tile = search.tile
+    n_right = None if tile.is_diagonal else tile.right_stop - tile.right_start
+    parts = plan_tiles(tile.left_stop - tile.left_start, n_right, tile_rows=search.products.part_rows)
+    n_compared = 0
+    for part, block in map_parts(search, parts, weigh=_weigh, enough=WAITING_PAIRS):
+        if len(block):
+            yield block
+        n_compared += part.n_comparisons
+        if progress is not None and n_compared >= TOLD_COMPARISONS:
+            progress(n_compared)
+            n_compared = 0
+    if progress is not None and n_compared:
+        progress(n_compared)
+
+
+def _weigh(found: tuple[Tile, PairBlock]) -> int:
+    return max(PART_WEIGHT, len(found[1]))
+
+
+_NO_PAIRS = PairBlock(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))
 
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """The rows of one side of a tile, in memory, their heads, and the length of the longest."""
+    """The rows of one side of a tile, which may stay on disk, their heads, and these cut as products take them."""
 
     rows: FloatRows
-    heads: FloatRows
-    longest: float
+    heads: Heads
+    operands: Sequence[Any]
 
     @classmethod
-    def load(cls, rows: FloatRows, basis: Basis | None) -> "_Side":
-        loaded = np.ascontiguousarray(rows)
-        longest = largest_norm(loaded)
-        return cls(loaded, loaded if basis is None else basis.split(loaded), longest)
-
-
-def _floor(upper: _Side, lower: _Side, basis: Basis | None, min_score: np.float32) -> np.float32:
-    """Return the least bound that a pair of `min_score` may have."""
-    longest = upper.longest, lower.longest
-    slack = score_slack(upper.rows.shape[1], longest[0] * longest[1]) if basis is None else basis.slack(longest)
-    # One step down, because the difference is rounded once more when it becomes a float32.
-    return np.float32(np.nextafter(np.float32(float(min_score) - slack), np.float32(-np.inf)))
+    def load(cls, rows: FloatRows, split: Split, products: Products) -> "_Side":
+        rows = np.ascontiguousarray(rows)  # no copy of what is contiguous, memory-mapped or not
+        chunks = [rows[start : start + SPLIT_ROWS] for start in range(0, len(rows), SPLIT_ROWS)]
+        heads = join_heads(list(map_parts(split.split, chunks)))
+        return cls(rows, heads, products.cut(heads.values))
 
 
 @dataclass(frozen=True, slots=True)
-class _PartSearch:
+class _TileSearch:
     """Searches parts of one tile; called from several threads at once."""
 
     upper: _Side
     lower: _Side
     tile: Tile
     min_score: np.float32
-    floor: np.float32
+    products: Products
+    floor: float
 
-    def __call__(self, part: Tile) -> PairBlock:
-        """Return the pairs of one part, by rows of the whole sets."""
-        from overlens.search.kernels import list_reached, score_pairs
+    def __call__(self, part: Tile) -> tuple[Tile, PairBlock]:
+        """Return a part and its pairs, by rows of the whole sets."""
+        from overlens.search.kernels import score_pairs
 
-        bounds = (
-            self.upper.heads[part.left_start : part.left_stop] @ self.lower.heads[part.right_start : part.right_stop].T
-        )
-        rows, columns = list_reached(bounds, self.floor, part.is_diagonal)
+        upper = self.upper.operands[part.left_start // self.products.part_rows]
+        lower = self.lower.operands[part.right_start // self.products.part_rows]
+        rows, columns = self.products.find(upper, lower, self.floor, is_diagonal=part.is_diagonal)
+        if not len(rows):
+            return part, _NO_PAIRS
         rows, columns = rows + part.left_start, columns + part.right_start
         scores = score_pairs(self.upper.rows, self.lower.rows, rows, columns)
         kept = scores >= self.min_score
         first = (rows[kept] + self.tile.left_start).astype(np.int32)
         second = (columns[kept] + self.tile.right_start).astype(np.int32)
-        return PairBlock(first, second, scores[kept])
+        return part, PairBlock(first, second, scores[kept])

@@ -17,6 +17,7 @@ Doubles = NDArray[np.float64]
 Words = NDArray[np.uint64]
 Rows = NDArray[np.int32]
 Places = NDArray[np.int64]
+Integers = NDArray[np.signedinteger]
 Columns = tuple[Rows, Rows, Rows]
 """Left rows, right rows and distances of pairs."""
 
@@ -64,28 +65,43 @@ def score_pairs(left: Floats, right: Floats, left_rows: Places, right_rows: Plac
 
 
 @compiled()
-def list_reached(tile: Floats, floor: np.float32, is_diagonal: bool) -> tuple[Places, Places]:
+def dot_itself(rows: Floats) -> Doubles:
+    """Return the `(r,)` float64 dot products of rows with themselves."""
+    products = np.empty(rows.shape[0], np.float64)
+    lanes = np.empty(LANES, np.float64)
+    for row in range(rows.shape[0]):
+        products[row] = dot64(rows[row], rows[row], lanes)
+    return products
+
+
+@compiled()
+def list_reached(tile: Integers, floor: np.signedinteger, is_diagonal: bool) -> tuple[Places, Places]:
     """Return rows and columns, int64, of the places of a `(r, c)` tile that reach `floor`, row by row.
 
-    On the diagonal only places above it count.
+    Tile and floor are integers of one kind: the largest of a row is found without a branch. On the diagonal only places
+    above it count.
     """
-    # Counting a whole row has no branch and vectorises; few rows are then looked at once more.
-    counts = np.zeros(tile.shape[0], np.int64)
+    width = tile.shape[1]
+    places, end = np.empty(4 * width, np.int64), 0
     for i in range(tile.shape[0]):
-        n_reached = np.int32(0)
-        for j in range(i + 1 if is_diagonal else 0, tile.shape[1]):
-            n_reached += np.int32(tile[i, j] >= floor)
-        counts[i] = n_reached
-    rows, columns = np.empty(counts.sum(), np.int64), np.empty(counts.sum(), np.int64)
-    end = 0
-    for i in range(tile.shape[0]):
-        if counts[i] == 0:
+        first = i + 1 if is_diagonal else 0
+        row = tile[i, first:]
+        if row.shape[0] == 0:
             continue
-        for j in range(i + 1 if is_diagonal else 0, tile.shape[1]):
-            if tile[i, j] >= floor:
-                rows[end], columns[end] = i, j
-                end += 1
-    return rows, columns
+        largest = row[0]
+        for j in range(row.shape[0]):
+            largest = max(largest, row[j])
+        if largest < floor:
+            continue
+        if end + width > places.shape[0]:
+            more = np.empty(2 * places.shape[0], np.int64)
+            more[:end] = places[:end]
+            places = more
+        for j in range(row.shape[0]):
+            # Written in any case, and kept by moving on: cheaper than a branch that is hard to guess.
+            places[end] = i * width + first + j
+            end += row[j] >= floor
+    return places[:end] // width, places[:end] % width
 
 
 @compiled()

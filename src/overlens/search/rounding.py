@@ -6,6 +6,7 @@ Shapes: r rows, d dimensions.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from overlens.records import FloatRows
 
@@ -18,9 +19,16 @@ def gamma(n_terms: int) -> float:
     return n_terms * UNIT_ROUNDOFF / (1 - n_terms * UNIT_ROUNDOFF)
 
 
+def row_lengths(rows: FloatRows) -> NDArray[np.float64]:
+    """Return the `(r,)` float64 lengths of rows."""
+    from overlens.search.kernels import dot_itself
+
+    return np.asarray(np.sqrt(dot_itself(np.ascontiguousarray(rows))))
+
+
 def largest_norm(rows: FloatRows) -> float:
     """Return the length of the longest of `(r, d)` float32 rows; raises ValueError at a value that is not finite."""
-    norms = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
+    norms = row_lengths(rows)
     bad = np.flatnonzero(~(norms <= _LONGEST_ROW))
     if bad.size:
         raise ValueError(
