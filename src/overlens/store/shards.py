@@ -282,5 +282,6 @@ def _read_table(folder: Path, columns: list[str]) -> dict[str, list[Any]]:
     import pyarrow.parquet as pq
 
     with named_if_damaged(folder / "images.parquet") as path:
-        table: dict[str, list[Any]] = pq.read_table(path, columns=columns).to_pydict()
+        # `read_table` would load pandas, where it is installed, which takes longer than many shards.
+        table: dict[str, list[Any]] = pq.ParquetFile(path).read(columns).to_pydict()
     return table
