@@ -4,13 +4,12 @@ An overlap has a number for each direction, an area has one. The rule: a circle'
 shared region's area is the smallest of its directed counts that is not 0 (matching is not transitive, so of three
 datasets a region may be empty in one direction), made smaller where a circle could not hold all its regions; what is
 left of a circle is drawn as that dataset's own. So no region is larger than the smallest dataset in it. Two circles can
-always show this exactly. Three often cannot: the layout of matplotlib-venn, exact for pairs where a triangle allows, is
+always show this exactly. Three often cannot: a layout that is exact for every two of them where a triangle allows is
 then moved until the regions fit best, and what still does not fit is measured and said.
 
 Shapes: k circles, 1 to 3. Areas are images; lengths are square roots of images until the diagram is scaled.
 """
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +18,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from overlens.venn_centres import place_centres, shared_areas
 
 if TYPE_CHECKING:
     from overlens.overlap import Overlap
@@ -154,7 +155,8 @@ def _place(areas: tuple[float, ...]) -> Circles:
     """Place circles for the areas by code; kept, as a diagram is asked for its error and then drawn."""
     wanted, n_circles = np.array(areas), len(areas).bit_length() - 1
     sizes = np.array([sum(a for code, a in enumerate(wanted) if code >> i & 1) for i in range(n_circles)])
-    circles = Circles(_first_centres(wanted, sizes), np.sqrt(sizes / np.pi))
+    radii = np.sqrt(sizes / np.pi)
+    circles = Circles(place_centres(radii, shared_areas(wanted, n_circles)), radii)
     if n_circles == MAX_SETS and _worst_miss(wanted, circles) > GOOD_FIT * sizes.min():
         circles = _move_to_fit(wanted, circles)
     circles = _move_inside(wanted, circles)
@@ -223,27 +225,6 @@ def _areas_by_code(regions: tuple[Region, ...], names: list[str]) -> NDArray[np.
     for region in regions:
         areas[_code(region.datasets, names)] = region.area
     return areas
-
-
-def _first_centres(wanted: NDArray[np.float64], sizes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Let matplotlib-venn lay out two or three circles; its order of subsets is that of the codes 1, 2, 3, ..."""
-    if len(sizes) == 1:
-        return np.zeros((1, 2))
-    from matplotlib_venn.layout.venn2 import exact
-    from matplotlib_venn.layout.venn3 import pairwise
-
-    library = exact if len(sizes) == 2 else pairwise
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # "Bad circle positioning": the fit is measured here, and said in the picture
-        layout = library.LayoutAlgorithm()(tuple(wanted[1:]))
-    # It shrinks all areas so that they sum to 1.
-    centres: NDArray[np.float64] = np.array([[point.x, point.y] for point in layout.centers], np.float64)
-    centres *= float(np.sqrt(wanted.sum()))
-    if np.isfinite(centres).all():
-        return centres
-    angles = 2 * np.pi * np.arange(len(sizes)) / len(sizes)
-    circle: NDArray[np.float64] = np.column_stack([np.cos(angles), np.sin(angles)])
-    return circle * float(np.sqrt(sizes.max() / np.pi))
 
 
 def _measure(circles: Circles, n_points: int, *, within: int | None = None) -> NDArray[np.float64]:

@@ -42,8 +42,8 @@ HINTING = 1.04  # letters on the pixel grid come out wider than their outlines
 
 def drawn_by() -> str:
     """Return a digest of everything that draws pictures and pages, apart from what they show."""
-    libraries = "matplotlib", "matplotlib-venn", "numpy", "pillow", "plotly", "scipy"
-    return made_by(("report", "png.py", "thumbnails.py", "venn_layout.py"), libraries)
+    libraries = "matplotlib", "numpy", "pillow", "plotly", "scipy"
+    return made_by(("report", "png.py", "thumbnails.py", "venn_layout.py", "venn_centres.py"), libraries)
 
 
 def dataset_colour(position: int) -> str:
