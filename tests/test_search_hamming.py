@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from overlens.search import count_comparisons, find_hamming_pairs, hamming
-from overlens.search.bands import bands_pay, index_bands
+from overlens.search.bands import bands_pay, plan_bands
 from overlens.search.reference import list_hamming_pairs
 
 
@@ -81,19 +81,13 @@ def test_bands_are_chosen_for_spread_hashes_and_not_for_skewed_ones():
     rng = np.random.default_rng(8)
     spread = rng.integers(0, 2**63, (20_000, 1), dtype=np.uint64)
     skewed = spread & np.uint64(0x0101010101010101)
-    chosen = [
-        bands_pay(words, index_bands(words, n_bytes=8, max_distance_bits=3), 20_000 * 19_999 // 2)
-        for words in (spread, skewed)
-    ]
+    chosen = [bands_pay(plan_bands(8, 3), words, words) for words in (spread, skewed)]
     assert chosen == [True, False]
 
 
-@pytest.mark.parametrize(
-    ("n_bytes", "max_distance_bits"), [(8, 12), (1, 3), (128, 20)], ids=["far", "narrow", "memory"]
-)
-def test_no_index_where_it_cannot_pay(n_bytes, max_distance_bits):
-    words = np.zeros((4, -(-n_bytes // 8)), np.uint64)
-    assert index_bands(words, n_bytes=n_bytes, max_distance_bits=max_distance_bits) is None
+@pytest.mark.parametrize(("n_bytes", "max_distance_bits"), [(8, 12), (1, 3), (256, 70)], ids=["far", "narrow", "many"])
+def test_no_bands_where_they_cannot_pay(n_bytes, max_distance_bits):
+    assert plan_bands(n_bytes, max_distance_bits) is None
 
 
 def test_distance_at_the_limit_counts():

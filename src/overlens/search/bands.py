@@ -20,55 +20,80 @@ from numpy.typing import NDArray
 
 BAND_BITS = 16
 _WIDEST_PROBE = 2  # bits; 137 values a band
-_MOST_WORDS = 64  # of sorted hashes a row: bounds the memory of an index to about 600 bytes a row
+_MOST_BANDS = 64
 _SAMPLE_ROWS = 512
 # Measured costs of a probe and of a candidate, in comparisons of the kernel that compares every pair.
-_PROBE_COST, _CANDIDATE_COST = 8, 20
+_PROBE_COST, _CANDIDATE_COST = 20, 6
+
+
+@dataclass(frozen=True, slots=True)
+class Bands:
+    """Which bands of a hash are looked at, and how far around a value.
+
+    Attributes:
+        n_bands: Bands from the first on.
+        radius: Largest difference in a band that proposes a pair, bits.
+        masks: Values at most `radius` bits from 0, uint64.
+    """
+
+    n_bands: int
+    radius: int
+    masks: NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True)
 class BandIndex:
-    """The right hashes of a tile, sorted by the value of each band.
+    """The hashes of one side of a tile, sorted by the value of one band.
 
     Attributes:
-        starts: `(k, 65537)` int32, where in `order` the hashes of each value begin.
-        order: `(k, c)` int32, columns sorted by value.
-        sorted_words: `(k, c, w)` uint64, the hashes in that order, so that one value's lie side by side.
-        masks: Values at most `radius` bits from 0, uint64.
-        radius: Largest difference in the band that proposes a pair, bits.
+        starts: `(65537,)` int32, where in `order` the hashes of each value begin.
+        order: `(c,)` int32, columns sorted by value.
+        words: `(w, c)` uint64, the hashes in that order word by word, so that one value's lie side by side.
     """
 
     starts: NDArray[np.int32]
     order: NDArray[np.int32]
-    sorted_words: NDArray[np.uint64]
-    masks: NDArray[np.uint64]
-    radius: int
+    words: NDArray[np.uint64]
 
 
-def index_bands(columns: NDArray[np.uint64], *, n_bytes: int, max_distance_bits: int) -> BandIndex | None:
-    """Return the index of `(c, w)` hashes of `n_bytes`, or None where the distance is too large for bands to pay."""
+def plan_bands(n_bytes: int, max_distance_bits: int) -> Bands | None:
+    """Return the bands for hashes of `n_bytes`, or None where the distance is too large for bands to pay."""
     radius = max_distance_bits // -(-n_bytes * 8 // BAND_BITS)
     n_bands = max_distance_bits // (radius + 1) + 1
-    if radius > _WIDEST_PROBE or n_bands * columns.shape[1] > _MOST_WORDS:
+    if radius > _WIDEST_PROBE or n_bands > _MOST_BANDS:
         return None
-    starts = np.zeros((n_bands, 2**BAND_BITS + 1), np.int32)
-    order = np.empty((n_bands, len(columns)), np.int32)
-    for band in range(n_bands):
-        values = (columns[:, band // 4] >> np.uint64(BAND_BITS * (band % 4))).astype(np.uint16)
-        order[band] = np.argsort(values, kind="stable")
-        starts[band, 1:] = np.cumsum(np.bincount(values, minlength=2**BAND_BITS))
-    return BandIndex(starts, order, columns[order], _list_masks(radius), radius)
+    return Bands(n_bands, radius, _list_masks(radius))
 
 
-def bands_pay(words: NDArray[np.uint64], index: BandIndex, n_comparisons: int) -> bool:
-    """Estimate from some of the `(r, w)` left hashes whether bands cost less than `n_comparisons` comparisons."""
+def index_band(columns: NDArray[np.uint64], band: int) -> BandIndex:
+    """Return `(c, w)` hashes in the order of a band."""
+    values = _band_values(columns, band)
+    order = np.argsort(values, kind="stable").astype(np.int32)
+    return BandIndex(_count_starts(values), order, np.ascontiguousarray(columns[order].T))
+
+
+def bands_pay(bands: Bands, words: NDArray[np.uint64], columns: NDArray[np.uint64]) -> bool:
+    """Estimate from some of the `(r, w)` left hashes whether bands cost less than comparing all pairs."""
     from overlens.search.kernels import count_candidates
 
     sample = np.ascontiguousarray(words[:: max(1, len(words) // _SAMPLE_ROWS)])
-    n_candidates = count_candidates(sample, index.starts, index.masks)
-    n_probes = len(sample) * len(index.masks) * len(index.starts)
-    cost = _PROBE_COST * n_probes + _CANDIDATE_COST * n_candidates
-    return bool(cost * len(words) < n_comparisons * len(sample))
+    n_probes = len(sample) * len(bands.masks) * bands.n_bands
+    cost = _PROBE_COST * n_probes
+    for band in range(bands.n_bands):
+        starts = _count_starts(_band_values(columns, band))
+        cost += _CANDIDATE_COST * count_candidates(_band_values(sample, band), starts, bands.masks)
+    # Within one set both ways meet each pair once, so that the costs are halved alike.
+    return bool(cost < len(sample) * len(columns))
+
+
+def _band_values(words: NDArray[np.uint64], band: int) -> NDArray[np.uint16]:
+    return (words[:, band // 4] >> np.uint64(BAND_BITS * (band % 4))).astype(np.uint16)
+
+
+def _count_starts(values: NDArray[np.uint16]) -> NDArray[np.int32]:
+    starts = np.zeros(2**BAND_BITS + 1, np.int32)
+    starts[1:] = np.cumsum(np.bincount(values, minlength=2**BAND_BITS))
+    return starts
 
 
 def _list_masks(radius: int) -> NDArray[np.uint64]:

@@ -9,13 +9,14 @@ Shapes: n and m rows, b bytes of a hash.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from overlens.cores import map_parts
 from overlens.records import HashRows, PairBlock
-from overlens.search.bands import BandIndex, bands_pay, index_bands
+from overlens.search.bands import BandIndex, Bands, bands_pay, index_band, plan_bands
 from overlens.search.tiles import Tile, plan_tiles
 
 Words = NDArray[np.uint64]
@@ -69,12 +70,12 @@ def _search(
     max_distance_bits: int,
     progress: Callable[[int], None] | None,
 ) -> Iterator[PairBlock]:
+    bands = plan_bands(left.shape[1], max_distance_bits)
     for tile in tiles:
         words = pack_words(left[tile.left_start : tile.left_stop])
         columns = words if tile.is_diagonal else pack_words(right[tile.right_start : tile.right_stop])
-        index = index_bands(columns, n_bytes=left.shape[1], max_distance_bits=max_distance_bits)
-        if index is not None and bands_pay(words, index, tile.n_comparisons):
-            yield from _probe_tile(words, index, tile, max_distance_bits)
+        if bands is not None and bands_pay(bands, words, columns):
+            yield from _probe_tile((words, columns), bands, tile, max_distance_bits)
         else:
             yield from _compare_tile(words, columns, tile, max_distance_bits)
         if progress is not None:
@@ -109,31 +110,53 @@ def _compare_tile(words: Words, columns: Words, tile: Tile, max_distance_bits: i
             yield _shift(pairs, tile.left_start + part.left_start, tile.right_start + part.right_start)
 
 
-def _probe_tile(words: Words, index: BandIndex, tile: Tile, max_distance_bits: int) -> Iterator[PairBlock]:
-    """Visit only the pairs that the band index proposes."""
-    from overlens.search.kernels import visit_banded
+def _probe_tile(sides: tuple[Words, Words], bands: Bands, tile: Tile, max_distance_bits: int) -> Iterator[PairBlock]:
+    """Visit only the pairs that an index by one band after the other proposes."""
+    for band in range(bands.n_bands):
+        left = index_band(sides[0], band)
+        right = left if tile.is_diagonal else index_band(sides[1], band)
+        search = _BandSearch(left, right, bands, band, (np.uint64(max_distance_bits), tile.is_diagonal))
+        starts = range(0, len(left.order), PROBED_ROWS)
+        parts = (np.arange(start, min(start + PROBED_ROWS, len(left.order))) for start in starts)
+        for places, counts, pairs in map_parts(search, parts):
+            for block in search.all_pairs(places, counts, pairs):
+                yield _shift(block, tile.left_start, tile.right_start)
 
-    def visit(rows: NDArray[np.int64], pairs: Columns) -> NDArray[np.int64]:
-        keys = (index.starts, index.order, index.sorted_words, index.masks)
-        limits = (np.uint64(max_distance_bits), np.uint64(index.radius))
-        counts: NDArray[np.int64] = visit_banded(rows, words, keys, limits, tile.is_diagonal, pairs)
-        return counts
 
-    def probe(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], Columns]:
+@dataclass(frozen=True, slots=True)
+class _BandSearch:
+    """Visits the pairs that one band proposes; called from several threads at once."""
+
+    left: BandIndex
+    right: BandIndex
+    bands: Bands
+    band: int
+    limits: tuple[np.uint64, bool]
+
+    def __call__(self, places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], Columns]:
+        """Return places, their numbers of pairs, and the first of these."""
         pairs = _make_columns(PROBED_PAIRS)
-        return rows, visit(rows, pairs), pairs
+        return places, self._visit(places, pairs), pairs
 
-    parts = (np.arange(start, min(start + PROBED_ROWS, len(words))) for start in range(0, len(words), PROBED_ROWS))
-    for rows, counts, pairs in map_parts(probe, parts):
+    def all_pairs(self, places: NDArray[np.int64], counts: NDArray[np.int64], pairs: Columns) -> Iterator[Columns]:
+        """Yield all pairs of places, given the first of them; nearly always these are all, and nothing is repeated."""
         n_pairs = int(counts.sum())
-        if n_pairs <= min(PROBED_PAIRS, CHUNK_PAIRS):  # nearly always, so that nothing is visited twice
-            if n_pairs:
-                yield _shift([column[:n_pairs] for column in pairs], tile.left_start, tile.right_start)
-            continue
-        for chosen in _group_rows(counts):
-            found = _make_columns(int(counts[chosen].sum()))
-            visit(rows[chosen], found)
-            yield _shift(found, tile.left_start, tile.right_start)
+        if 0 < n_pairs <= min(PROBED_PAIRS, CHUNK_PAIRS):
+            yield pairs[0][:n_pairs], pairs[1][:n_pairs], pairs[2][:n_pairs]
+        elif n_pairs:
+            for chosen in _group_rows(counts):
+                found = _make_columns(int(counts[chosen].sum()))
+                self._visit(places[chosen], found)
+                yield found
+
+    def _visit(self, places: NDArray[np.int64], pairs: Columns) -> NDArray[np.int64]:
+        from overlens.search.kernels import visit_banded
+
+        left = self.left.order, self.left.words
+        right = self.right.starts, self.right.order, self.right.words
+        band = self.band, np.uint64(self.bands.radius), self.bands.masks
+        counts: NDArray[np.int64] = visit_banded(places, left, right, band, self.limits, pairs)
+        return counts
 
 
 def _make_columns(n_pairs: int) -> Columns:

@@ -44,7 +44,7 @@ _SPARE = 1.1  # for products of such errors with one another, which the sums lea
 # Measured costs of a pair in float32 multiply-adds: of one more coordinate, of a product's other work, and of a score.
 _COORDINATE_COST = {False: 1.0, True: 0.3}
 _PRODUCT_COST = {False: 20.0, True: 25.0}
-_SCORE_COST = 50.0
+_SCORE_COST = 100.0
 
 
 @dataclass(frozen=True, slots=True)
