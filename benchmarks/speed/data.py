@@ -73,7 +73,7 @@ def write_hashes(folder: Path, size: Mapping[str, Any], _: Workshop) -> None:
     """
     n = size["n"]
     rng = np.random.default_rng(0)
-    mixing = rng.standard_normal((48, 64)).astype(np.float32)
+    mixing = rng.standard_normal((120, 64)).astype(np.float32)
     rows = np.concatenate([_skewed(rng, mixing, min(100_000, n - start)) for start in range(0, n, 100_000)])
     n_same = n_near = n // 50
     shares = 1 / np.arange(1, 201)
@@ -85,7 +85,7 @@ def write_hashes(folder: Path, size: Mapping[str, Any], _: Workshop) -> None:
 
 
 def _skewed(rng: np.random.Generator, mixing: NDArray[np.float32], n: int) -> NDArray[np.uint8]:
-    """Return `(n, 8)` packed: the upper half of 64 values, which 48 hidden ones of unequal weight make."""
+    """Return `(n, 8)` packed: the upper half of 64 values, which 120 hidden ones of unequal weight make."""
     weights = np.linspace(1.0, 0.3, len(mixing), dtype=np.float32)
     values = (rng.standard_normal((n, len(mixing)), dtype=np.float32) * weights) @ mixing
     return np.packbits(values > np.median(values, axis=1, keepdims=True), axis=1)

@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
@@ -45,7 +46,8 @@ class Worker:
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
-                stream.close()
+                with suppress(BrokenPipeError):  # an order that it died before
+                    stream.close()
 
     def order(self, timeout_s: float, **order: Any) -> dict[str, Any]:
         """Give an order and wait for the answer; raises WorkerError where none comes, or only a reason."""

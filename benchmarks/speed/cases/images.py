@@ -64,7 +64,14 @@ EMBEDDING = (
         "{n:,} prepared pictures of 224 x 224 through the image tower of CLIP, its weights drawn from a seed.",
         (
             Side("overlens", "embedding:encode_overlens", libraries=("openvino",)),
-            Side("torch, float32", "embedding:encode_torch", MAIN, libraries=TORCH, note="the way of simple scripts"),
+            Side(
+                "torch, float32",
+                "embedding:encode_torch",
+                MAIN,
+                libraries=TORCH,
+                note="the way of simple scripts",
+                rounds=2,
+            ),
             Side("torch, bfloat16", "embedding:encode_torch", MAIN, options={"half": True}, libraries=TORCH),
             Side(
                 "bf16 products alone",

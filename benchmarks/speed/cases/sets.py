@@ -9,7 +9,7 @@ PHOTO_MEGAPIXELS = (0.2, 0.64)
 
 TOWER_SIZES = {
     "quick": {"n": 8, "photos": 8, "megapixels": PHOTO_MEGAPIXELS},
-    "usual": {"n": 256, "photos": 256, "megapixels": PHOTO_MEGAPIXELS},
+    "usual": {"n": 128, "photos": 128, "megapixels": PHOTO_MEGAPIXELS},
 }
 
 PHOTOS = Data("photos", write_photos, ("photos",))

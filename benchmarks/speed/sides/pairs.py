@@ -6,7 +6,9 @@ one itself.
 Shapes: n rows, d dimensions.
 """
 
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -124,33 +126,43 @@ def cosine_sklearn(folder: Path, *, n: int, min_similarity: float, own: str, **_
     return job
 
 
-def cosine_faiss_flat(folder: Path, *, n: int, min_similarity: float, own: str, **_: Any) -> Job:
-    """Search all rows by all rows in IndexFlatIP."""
+def cosine_faiss_flat(folder: Path, *, n: int, **options: Any) -> Job:
+    """Search rows by rows in IndexFlatIP."""
     import faiss
 
-    return _faiss_job(load_rows(folder, n), own, min_similarity, lambda d: faiss.IndexFlatIP(d))
+    return _faiss_job(load_rows(folder, n), lambda d: faiss.IndexFlatIP(d), **options)
 
 
-def cosine_faiss_hnsw(folder: Path, *, n: int, min_similarity: float, own: str, **_: Any) -> Job:
-    """Build a graph of all rows (M 32, the rest by default) and search it by all rows; it misses pairs."""
+def cosine_faiss_hnsw(folder: Path, *, n: int, **options: Any) -> Job:
+    """Build a graph of all rows (M 32, the rest by default) and search it by rows; it misses pairs."""
     import faiss
 
-    return _faiss_job(
-        load_rows(folder, n), own, min_similarity, lambda d: faiss.IndexHNSWFlat(d, 32, faiss.METRIC_INNER_PRODUCT)
-    )
+    return _faiss_job(load_rows(folder, n), lambda d: faiss.IndexHNSWFlat(d, 32, faiss.METRIC_INNER_PRODUCT), **options)
 
 
-def _faiss_job(rows: NDArray[np.float32], own: str, min_similarity: float, make_index: Callable[[int], Any]) -> Job:
+def _faiss_job(
+    rows: NDArray[np.float32],
+    make_index: Callable[[int], Any],
+    *,
+    min_similarity: float,
+    queries: int,
+    own: str,
+    **_: Any,
+) -> Job:
+    """Index all rows, search by the first `queries`, and scale the time of the search to all of them."""
     least = float(np.nextafter(np.float32(min_similarity), np.float32(-1)))  # faiss reports what lies above its radius
 
     def job() -> Answer:
+        start = time.perf_counter()
         index = make_index(rows.shape[1])
         index.add(rows)
-        limits, _, near = index.range_search(rows, least)
+        built = time.perf_counter()
+        limits, _, near = index.range_search(rows[:queries], least)
         with PairFile(own, len(rows)) as found:
-            left = np.repeat(np.arange(len(rows)), np.diff(limits.astype(np.int64)))
+            left = np.repeat(np.arange(queries), np.diff(limits.astype(np.int64)))
             found.add(np.minimum(left, near), np.maximum(left, near))
-        return found.answer()
+        searched = (time.perf_counter() - built) * len(rows) / queries
+        return replace(found.answer(n_queries=queries), seconds=built - start + searched)
 
     return job
 
