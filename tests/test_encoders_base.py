@@ -101,6 +101,52 @@ def test_a_short_batch_is_filled_up_to_the_fixed_shape():
     assert np.array_equal(together, alone)
 
 
+class Ahead(Average):
+    """Takes two lanes before it gives the rows of the first, as an encoder with lanes under way does."""
+
+    lane = 4
+
+    def __init__(self):
+        self.taken = 0
+
+    def encode_lanes(self, lanes):
+        waiting = []
+        for lane in lanes:
+            self.taken += 1
+            waiting.append(self.encode(lane))
+            if len(waiting) > 2:
+                yield waiting.pop(0)
+        yield from waiting
+
+
+@pytest.mark.parametrize("make", [Average, Ahead])
+@pytest.mark.parametrize("sizes", [[], [0], [3], [4, 4], [0, 9, 0, 0, 1], [1, 0, 12, 5, 0]], ids=str)
+def test_batches_in_a_stream_give_what_each_gives_alone(make, sizes):
+    loaded = wrap_encoder(make())
+    rng = np.random.default_rng(len(sizes))
+    batches = [rng.integers(1, 255, (n, 8, 8, 3), dtype=np.uint8) for n in sizes]
+    answers = list(loaded.encode_batches(iter(batches)))
+    assert [len(rows) for rows, _ in answers] == sizes
+    for batch, (rows, usable) in zip(batches, answers, strict=True):
+        expected = batch.mean(axis=(1, 2))
+        assert usable.all()
+        np.testing.assert_allclose(rows, expected / np.linalg.norm(expected, axis=1, keepdims=True), rtol=1e-6)
+
+
+def test_an_encoder_may_have_lanes_under_way_and_be_left_half_way():
+    loaded = wrap_encoder(Ahead())
+    answers = loaded.encode_batches(pictures(4) for _ in range(9))
+    next(answers)
+    assert loaded.encoder.taken == 3
+    answers.close()
+    assert loaded.encode(pictures(5))[1].tolist() == [True] * 5
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(1, 4), (4, 4), (9, 12)])
+def test_batches_are_whole_lanes(asked, expected):
+    assert wrap_encoder(Ahead(), batch_size=asked).batch_size == expected
+
+
 def test_no_image_gives_no_row():
     rows, usable = wrap_encoder(Average()).encode(np.empty((0, 8, 8, 3), np.uint8))
     assert rows.shape == (0, 3)

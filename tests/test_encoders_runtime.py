@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from overlens.cores import available_cores
 from overlens.encoders import runtime
 from overlens.errors import ConfigError
 
@@ -72,21 +73,34 @@ def mean_colour(n_threads: int) -> runtime.Tower:
     return runtime.Tower(openvino.Model([mean], [pixels]), "fp32", n_threads)
 
 
-@pytest.mark.parametrize("n_threads", [0, 1, 2])
-def test_a_tower_uses_the_cores_it_may(monkeypatch, n_threads):
-    asked = []
-    core = type(runtime.import_openvino().Core())
-    compile_model = core.compile_model
-
-    def watched(self, model, device, options):
-        asked.append(options.get("INFERENCE_NUM_THREADS"))
-        return compile_model(self, model, device, options)
-
-    monkeypatch.setattr(core, "compile_model", watched)
+@pytest.mark.parametrize("n_threads", [0, 1, 2, 1000])
+def test_a_tower_uses_the_cores_it_may_each_for_a_lane_of_its_own(n_threads):
     compiled = mean_colour(n_threads)._compiled
-    assert asked == [str(n_threads) if n_threads else None]
-    if n_threads:
-        assert int(compiled.get_property("INFERENCE_NUM_THREADS")) == min(n_threads, os.cpu_count())
+    expected = min(n_threads or available_cores(), available_cores())
+    assert int(compiled.get_property("INFERENCE_NUM_THREADS")) == expected
+    assert int(compiled.get_property("NUM_STREAMS")) == min(expected, runtime.MOST_STREAMS)
+
+
+def colours(n: int) -> np.ndarray:
+    return np.random.default_rng(n).integers(0, 256, (n, 2, 4, 4, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("n_batches", [0, 1, 3, 50])
+def test_many_batches_at_once_give_what_each_gives_alone(n_batches):
+    tower, single = mean_colour(2), mean_colour(1)
+    batches = colours(n_batches)
+    found = list(tower.run_all(batch.copy() for batch in batches))  # each copy may go as soon as it is handed over
+    assert len(found) == n_batches
+    assert all(np.array_equal(rows, single.run(batch)) for rows, batch in zip(found, batches, strict=True))
+
+
+def test_batches_are_taken_ahead_of_the_rows_and_may_be_left_half_way():
+    tower, taken = mean_colour(1), []
+    rows = tower.run_all(taken.append(place) or batch for place, batch in enumerate(colours(20)))
+    np.testing.assert_allclose(next(rows), colours(20)[0].mean(axis=(1, 2)), rtol=1e-6)
+    assert taken == list(range(runtime.REQUESTS_PER_STREAM + 1))
+    rows.close()
+    np.testing.assert_allclose(tower.run(colours(3)[2]), colours(3)[2].mean(axis=(1, 2)), rtol=1e-6)
 
 
 def test_a_tower_takes_its_one_shape_only():

@@ -145,6 +145,19 @@ def test_a_row_does_not_depend_on_batch_size_place_or_neighbours(tmp_path, preci
 
 
 @torch_test
+def test_lanes_under_way_do_not_touch_one_another(tmp_path):
+    save(tmp_path, "clip vision")
+    encoder = load_encoder(EncoderConfig(model=str(tmp_path), precision="fp32"))
+    lanes = [pictures(encoder.lane) + np.uint8(place) for place in range(5)]
+    alone = [encoder.encoder.encode(lane) for lane in lanes]
+    rows = encoder.encoder.encode_lanes(iter(lanes))
+    assert np.array_equal(next(rows), alone[0])
+    rows.close()  # left half way, with lanes under way
+    together = list(encoder.encoder.encode_lanes(lane.copy() for lane in lanes))
+    assert all(np.array_equal(one, other) for one, other in zip(together, alone, strict=True))
+
+
+@torch_test
 def test_the_model_is_told_to_the_bit(tmp_path):
     save(tmp_path, "siglip")
     info = resolve_model(EncoderConfig(model=f"hf:{tmp_path}", precision="fp32"))
@@ -252,7 +265,9 @@ def test_cuda_runs_in_half_precision(tmp_path):
     exact = load_encoder(EncoderConfig(model=str(tmp_path), precision="fp32"))
     coarse = load_encoder(EncoderConfig(model=str(tmp_path)))
     assert (exact.info.precision, coarse.info.precision) == ("fp32", "fp16")
-    assert (exact.encode(pictures(40))[0] * coarse.encode(pictures(40))[0]).sum(axis=1).min() > 0.999
+    batch = pictures(3 * module.CUDA_LANE + 5)
+    assert (exact.encode(batch)[0] * coarse.encode(batch)[0]).sum(axis=1).min() > 0.999
+    assert "cuda, 128 at once" in coarse.info.source
 
 
 def test_without_torch_the_extra_is_named(monkeypatch):

@@ -12,7 +12,9 @@ Shapes: b images, s pixels along each side of the input, d dimensions.
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
@@ -38,6 +40,8 @@ class Encoder(Protocol):
         prepare: `(h, w, 3)` uint8 to `(s, s, 3)` uint8, called in several threads; without it the whole picture is
             squashed to `size` x `size` pixels (attribute `size`, or 224).
         lane: The number of images `encode` is always given; without it that is the batch size of the run.
+        encode_lanes: A generator function that takes an iterable of what `encode` takes and yields what `encode` gives
+            for each, in order, so that several may be under way at once; it is called in place of `encode`.
     """
 
     name: str
@@ -68,7 +72,7 @@ class LoadedEncoder:
     Attributes:
         encoder: The object that does the work.
         info: What it is, to the bit.
-        batch_size: How many images to hand over at once; it does not change any value.
+        batch_size: How many images to hand over at once, a multiple of `lane`; it does not change any value.
         prepare: `(h, w, 3)` uint8 to `(s, s, 3)` uint8; safe to call in several threads.
         lane: Number of images that `encoder.encode` is always given, filled up with black ones.
         token: Stands in the fingerprint of an encoder that does not name its weights, random; "" for all others.
@@ -122,29 +126,56 @@ class LoadedEncoder:
         Raises:
             ModelError: The encoder gave something other than one row of d numbers for each image.
         """
-        if batch.ndim != 4 or batch.shape[3] != 3 or batch.dtype != np.uint8:
-            raise ValueError(f"a batch must be (b, s, s, 3) uint8, got {batch.shape} {batch.dtype}")
-        with self._busy:
-            parts = [self._encode_lane(part) for part in self._lanes(batch)]
-        return _unit_rows(np.concatenate(parts) if parts else np.empty((0, self.dim), np.float32))
+        (answer,) = self.encode_batches([batch])
+        return answer
 
-    def _lanes(self, batch: Pixels) -> Iterator[Pixels]:
-        for start in range(0, len(batch), self.lane):
-            yield batch[start : start + self.lane]
+    def encode_batches(self, batches: Iterable[Pixels]) -> Iterator[tuple[FloatRows, NDArray[np.bool_]]]:
+        """Yield what `encode` gives for each batch, in order, while the next batches are under way.
 
-    def _encode_lane(self, part: Pixels) -> FloatRows:
-        """Encode at most `lane` images in the fixed shape that keeps them independent of one another."""
-        full = part
-        if len(part) < self.lane:
-            full = np.zeros((self.lane, *part.shape[1:]), np.uint8)
-            full[: len(part)] = part
-        rows = np.asarray(self.encoder.encode(full))
+        The next batches are asked for before the answer to the first is given, in the thread that takes the answers.
+        No other thread gets an answer from this encoder before the last one here is taken.
+        """
+        waiting: deque[int] = deque()
+        with self._busy, closing(self._encode_lanes(self._cut(batches, waiting))) as lanes:
+            parts: list[FloatRows] = []
+            for rows in lanes:
+                yield from self._answer_empty(waiting)
+                parts.append(self._check(rows))
+                if len(parts) * self.lane >= waiting[0]:
+                    yield _unit_rows(np.concatenate(parts)[: waiting.popleft()])
+                    parts = []
+            yield from self._answer_empty(waiting)
+
+    def _encode_lanes(self, lanes: Iterable[Pixels]) -> Generator[NDArray[np.floating]]:
+        together: Callable[[Iterable[Pixels]], Generator[NDArray[np.floating]]] | None
+        together = getattr(self.encoder, "encode_lanes", None)
+        return together(lanes) if together else (self.encoder.encode(lane) for lane in lanes)
+
+    def _cut(self, batches: Iterable[Pixels], waiting: deque[int]) -> Iterator[Pixels]:
+        """Cut batches into the fixed shape that keeps images independent of one another; note their lengths."""
+        for batch in batches:
+            if batch.ndim != 4 or batch.shape[3] != 3 or batch.dtype != np.uint8:
+                raise ValueError(f"a batch must be (b, s, s, 3) uint8, got {batch.shape} {batch.dtype}")
+            waiting.append(len(batch))
+            for start in range(0, len(batch), self.lane):
+                part = batch[start : start + self.lane]
+                if len(part) < self.lane:
+                    part = np.zeros((self.lane, *part.shape[1:]), np.uint8)
+                    part[: len(batch) - start] = batch[start:]
+                yield part
+
+    def _answer_empty(self, waiting: deque[int]) -> Iterator[tuple[FloatRows, NDArray[np.bool_]]]:
+        while waiting and waiting[0] == 0:
+            yield _unit_rows(np.empty((waiting.popleft(), self.dim), np.float32))
+
+    def _check(self, found: NDArray[np.floating]) -> FloatRows:
+        rows = np.asarray(found)
         if rows.shape != (self.lane, self.dim) or rows.dtype.kind != "f":
             raise ModelError(
                 f"encoder {self.info.name!r} gave {rows.dtype} of shape {rows.shape} for {self.lane} images; "
                 f"it must give floating-point numbers of shape {(self.lane, self.dim)}"
             )
-        return rows[: len(part)].astype(np.float32)
+        return rows.astype(np.float32)
 
 
 def wrap_encoder(encoder: Encoder, *, batch_size: int = 32, info: ModelInfo | None = None) -> LoadedEncoder:
@@ -152,7 +183,7 @@ def wrap_encoder(encoder: Encoder, *, batch_size: int = 32, info: ModelInfo | No
 
     Args:
         encoder: The object that does the work.
-        batch_size: How many images to hand over at once.
+        batch_size: How many images to hand over at once; raised to whole lanes, because a part of one costs as much.
         info: What it is, where that is known from elsewhere; else the object's own `info`, or what can be seen of it.
 
     Raises:
@@ -165,7 +196,7 @@ def wrap_encoder(encoder: Encoder, *, batch_size: int = 32, info: ModelInfo | No
     info = info or _info_of(encoder, prepare)
     lane = int(getattr(encoder, "lane", batch_size))
     token = "" if info.revision or info.weights_sha256 else uuid.uuid4().hex
-    loaded = LoadedEncoder(encoder, info, batch_size, prepare, lane, token)
+    loaded = LoadedEncoder(encoder, info, -(-batch_size // lane) * lane, prepare, lane, token)
     for sentence in loaded.notices:
         LOG.warning("%s", sentence)
     return loaded

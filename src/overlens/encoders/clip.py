@@ -6,7 +6,7 @@ of the compiled graph. Preparation equals OpenAI's, so vectors compare with publ
 Shapes: b images, s pixels along each side of the input, d dimensions.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -95,6 +95,10 @@ class OnnxEncoder:
     def encode(self, batch: Pixels) -> NDArray[np.float32]:
         """Encode `(lane, s, s, 3)` uint8 to `(lane, d)` float32, not normalised."""
         return self._tower.run(batch)
+
+    def encode_lanes(self, lanes: Iterable[Pixels]) -> Generator[NDArray[np.float32]]:
+        """Yield what `encode` gives for each lane, in order."""
+        return self._tower.run_all(lanes)
 
 
 def read_tower(path: Path) -> tuple[Graph, TowerShape]:

@@ -14,7 +14,7 @@ squeeze-and-excitation, "same" padding that puts the odd row and column last.
 Shapes: b images, c channels.
 """
 
-from collections.abc import Mapping
+from collections.abc import Generator, Iterable, Mapping
 from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -98,6 +98,10 @@ class OfflineEncoder:
     def encode(self, batch: Pixels) -> NDArray[np.float32]:
         """Encode `(LANE, 224, 224, 3)` uint8 to `(LANE, 1280)` float32, not normalised."""
         return self._tower.run(batch)
+
+    def encode_lanes(self, lanes: Iterable[Pixels]) -> Generator[NDArray[np.float32]]:
+        """Yield what `encode` gives for each lane, in order."""
+        return self._tower.run_all(lanes)
 
 
 def read_tensors(path: Path) -> Tensors:
