@@ -71,7 +71,7 @@ def tell_case(case: Case, result: CaseResult) -> str:
     lines += _table(heads, rows)
     stages = {key: value for key, value in first.answer.numbers.items() if key.startswith("stage: ")}
     if stages:
-        lines += ["", *_tell_stages(stages)]
+        lines += ["", *_tell_stages(first.name, stages)]
     return "\n".join([*lines, "", *([case.remark, ""] if case.remark else [])])
 
 
@@ -158,11 +158,11 @@ def _tell_slower(measured: Iterable[tuple[Case, CaseResult]]) -> str:
     return "\n".join(["## Where overlens is the slower one", "", *(lines or ["Nowhere in these rows."]), ""])
 
 
-def _tell_stages(stages: Mapping[str, float]) -> list[str]:
+def _tell_stages(name: str, stages: Mapping[str, float]) -> list[str]:
     total = sum(stages.values())
     ordered = sorted(stages.items(), key=lambda pair: -pair[1])
-    rows = [[name.removeprefix("stage: "), digits(value), f"{value / total:.0%}"] for name, value in ordered]
-    return ["Stages of the first run:", "", *_table(["stage", "seconds", "share"], rows)]
+    rows = [[title.removeprefix("stage: "), digits(value), f"{value / total:.0%}"] for title, value in ordered]
+    return [f"Stages of {name}:", "", *_table(["stage", "seconds", "share"], rows)]
 
 
 def _tell_growth(growth: Sequence[Growth]) -> str:

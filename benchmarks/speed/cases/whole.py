@@ -1,7 +1,7 @@
 """Maps, whole runs, their memory, and others who look for duplicates in a folder."""
 
 from speed import agreement
-from speed.cases.sets import CLUSTERS, PHOTO_MEGAPIXELS, PHOTOS, SMALL
+from speed.cases.sets import CLUSTERS, FIRST_PHOTOS, PHOTO_MEGAPIXELS, PHOTOS, SMALL
 from speed.records import FASTDUP, IMAGEDEDUP, MAIN, Case, Side, Target
 
 WHOLE = (
@@ -129,9 +129,9 @@ WHOLE = (
         ),
         {
             "quick": {"n": 60, "photos": 60, "megapixels": PHOTO_MEGAPIXELS},
-            "usual": {"n": 1500, "photos": 1500, "megapixels": PHOTO_MEGAPIXELS},
+            "usual": {"n": 1500, "photos": 3000, "megapixels": PHOTO_MEGAPIXELS},
         },
-        PHOTOS,
+        FIRST_PHOTOS,
         agreement.compare_planted,
         rounds=1,
         fresh=True,

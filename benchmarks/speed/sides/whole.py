@@ -6,6 +6,7 @@ Nothing is imported or warmed up before the clock starts.
 import json
 import shutil
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -65,8 +66,10 @@ def duplicates_overlens(folder: Path, *, own: str, verify: bool, **_: Any) -> Jo
         if verify:
             groups = result.groups()
             members = ([name for _, name in groups.members_of(number)] for number in range(len(groups)))
-            return save_names((pair for names in members for pair in combinations(names, 2)), own)
-        return save_names(((one, two) for one, two, _ in result.pairs("perceptual", "photos").rows), own)
+            answer = save_names((pair for names in members for pair in combinations(names, 2)), own)
+        else:
+            answer = save_names(((one, two) for one, two, _ in result.pairs("perceptual", "photos").rows), own)
+        return replace(answer, numbers=_shares(result.seconds))
 
     return job
 
