@@ -22,6 +22,7 @@ from overlens.frames import frame_of
 from overlens.groups.find import NO_GROUP, Groups
 from overlens.records import Features
 from overlens.roster import Roster
+from overlens.store.fingerprints import made_by
 from overlens.verdicts import VERDICTS
 from overlens.verify.judged import REFUTED, JudgedPairs
 
@@ -105,6 +106,11 @@ class GroupTable:
             MissingExtraError: pandas is not installed.
         """
         return frame_of(self.columns)
+
+
+def tabled_by() -> str:
+    """Return a digest of the code and the library that make the tables."""
+    return made_by(("pair_tables.py", "verify"), ("pyarrow",))
 
 
 def judged_table(copies: Copies, features: Sequence[Features], couple: tuple[str, str] | None = None) -> JudgedTable:

@@ -29,13 +29,14 @@ from overlens.leftovers import find_files, tell_leftovers
 from overlens.matching import match_datasets
 from overlens.notices import tell
 from overlens.overlap_pictures import draw_overlaps, draw_threshold_curves
-from overlens.pair_tables import write_groups, write_low_information, write_pairs
+from overlens.pair_tables import tabled_by, write_groups, write_low_information, write_pairs
 from overlens.planning import Material, check_failures, plan_images, plan_published
 from overlens.prepared import prepared_images
 from overlens.progress import Progress
 from overlens.recall.identifiers import Identifiers, read_identifiers, tell_identified
 from overlens.recall.measure import IdentifierRecall, Verified, measure_recalls, missed_csv
 from overlens.records import Features
+from overlens.store.fingerprints import fingerprint
 from overlens.store.results import Results
 from overlens.transfer import Transfer, measure_transfer
 
@@ -76,6 +77,8 @@ def _run(config: RunConfig, progress: Progress, encoder: Encoder | None) -> Anal
         else:
             with prepared_images(config, plan, engine, progress) as (known, material):
                 copies = _find_copies(config, material, known, engine, progress)
+                with progress.timed("Tables of pairs and groups"):
+                    _write_copies(copies, material.features, results)
                 sources = EditSources(known, plan.encoder, results)
                 thresholds = _choose_thresholds(config, material, sources, copies, progress)
                 found = _match(config, material, thresholds, copies, progress)
@@ -88,13 +91,22 @@ def _find_copies(
 ) -> Copies | None:
     if not config.verifies:
         return None
-    copies = find_copies(config, material.features, known, engine, progress)
-    layout = CrossLayout(config.output_root)
-    with progress.timed("Tables of pairs and groups"):
-        write_pairs(layout.pairs, copies, material.features)
-        write_groups(layout.groups, copies.groups, material.features)
-        write_low_information(layout.low_information, copies, material.features)
-    return copies
+    return find_copies(config, material.features, known, engine, progress)
+
+
+def _write_copies(copies: Copies | None, features: Sequence[Features], results: Results) -> None:
+    if copies is None:
+        return
+    layout = CrossLayout(results.root)
+    made_of = fingerprint(tabled_by(), copies, [(one.dataset, one.keys) for one in features])
+    for path, write in (
+        (layout.pairs, partial(write_pairs, layout.pairs, copies, features)),
+        (layout.groups, partial(write_groups, layout.groups, copies.groups, features)),
+        (layout.low_information, partial(write_low_information, layout.low_information, copies, features)),
+    ):
+        if not results.holds(path, made_of):
+            write()
+            results.record(path, made_of)
 
 
 def _choose_thresholds(

@@ -111,7 +111,7 @@ def arrange_circles(overlap: "Overlap") -> Arrangement:
     circles = place_circles(regions)
     areas = drawn_areas(regions, circles)
     error = max(abs(areas[r.datasets] - r.area) / _smallest(r, regions) for r in regions)
-    return Arrangement(regions, circles, round(error, 3), worst_region(regions, circles))
+    return Arrangement(regions, circles, round(error, 3), _worst(regions, areas))
 
 
 def venn_layout_error(overlap: "Overlap") -> float | None:
@@ -196,7 +196,10 @@ def worst_region(regions: tuple[Region, ...], circles: Circles) -> tuple[Region,
 
     To scale means within 2 % of the smallest dataset of the region, and not lost altogether.
     """
-    areas = drawn_areas(regions, circles)
+    return _worst(regions, drawn_areas(regions, circles))
+
+
+def _worst(regions: tuple[Region, ...], areas: Mapping[tuple[str, ...], float]) -> tuple[Region, float] | None:
     off = [r for r in regions if abs(areas[r.datasets] - r.area) > _tolerance(r, regions)]
     lost = [r for r in regions if areas[r.datasets] < 0.1 * r.area]
     worst = max(off or lost, key=lambda r: abs(areas[r.datasets] - r.area), default=None)

@@ -104,7 +104,8 @@ class EditSources:
 
 def sample_rows(known: KnownImages, n_images: int = SAMPLE_IMAGES) -> NDArray[np.intp]:
     """Return rows of at most `n_images` kept images with something to see, ascending; a draw by their names alone."""
-    rows = {known.keys[row]: int(row) for row in np.flatnonzero(~known.evidence().low_information)}
+    keys = known.keys
+    rows = {keys[row]: int(row) for row in np.flatnonzero(~known.evidence().low_information)}
     return np.array(sorted(rows[key] for key in draw(rows, n_images, SEED, "known edits")), np.intp)
 
 
@@ -166,10 +167,10 @@ def measure_edits(
     Raises:
         StoreError: A rendition is damaged.
     """
-    renditions = known.renditions()
+    renditions, keys = known.renditions(), known.keys
 
     def edit(row: int) -> _Edited:
-        return _edit(read_rendition(renditions.get(row)), known.keys[row], probe)
+        return _edit(read_rendition(renditions.get(row)), keys[row], probe)
 
     cosines: list[NDArray[np.float32]] = []
     distances: list[NDArray[np.float32]] = []

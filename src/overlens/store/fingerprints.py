@@ -103,7 +103,7 @@ def _feed_array(digest: _Digest, values: NDArray[np.generic]) -> None:
     if values.dtype.hasobject:
         raise TypeError("an array of objects has no fingerprint; give an array of numbers")
     digest.update(f"array {values.dtype.str} {values.shape} ".encode())
-    digest.update(np.ascontiguousarray(values).tobytes())
+    digest.update(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
 
 
 def _plain(value: object) -> object:
