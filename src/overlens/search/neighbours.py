@@ -1,9 +1,9 @@
 """Find the `k` most alike other rows of every row of one set, exactly.
 
-Tiled: memory is two tiles, their product and the result. The float32 matrix product only skips what cannot enter, by
-the proven slack of `overlens.search.cosine`; a row that may enter is scored in the one fixed way (float64 dot product,
-rounded to float32). More alike comes first, and of equally alike rows the lower row number, so the graph depends on the
-rows alone. Cost: the whole square is multiplied, where pair search needs half.
+Tiled, one thread a core: memory is two tiles and their product for each, and the result. The float32 matrix product
+only skips what cannot enter, by the proven slack of `overlens.search.rounding`; a row that may enter is scored in the
+one fixed way (float64 dot product, rounded to float32). More alike comes first, and of equally alike rows the lower row
+number, so the graph depends on the rows alone. Cost: the whole square is multiplied, where pair search needs half.
 
 Shapes: n rows, d dimensions, k neighbours.
 """
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from overlens.cores import map_parts
 from overlens.records import FloatRows
 from overlens.search.rounding import largest_norm, score_slack
 from overlens.stacked import Rows
@@ -64,14 +65,15 @@ def find_nearest(
     if tile_rows < 1:
         raise ValueError(f"tile_rows is {tile_rows}; allowed is 1 or more, such as 2048")
     graph = NeighbourGraph(np.full((len(rows), k), -1, np.int32), np.full((len(rows), k), -np.inf, np.float32))
-    for start in range(0, len(rows), tile_rows):
-        _fill_rows(rows, start, tile_rows, graph)
+    starts = range(0, len(rows), tile_rows)
+    for n_rows in map_parts(lambda start: _fill_rows(rows, start, tile_rows, graph), starts, enough=1):
         if progress is not None:
-            progress(min(tile_rows, len(rows) - start))
+            progress(n_rows)
     return graph
 
 
-def _fill_rows(rows: Rows, start: int, tile_rows: int, graph: NeighbourGraph) -> None:
+def _fill_rows(rows: Rows, start: int, tile_rows: int, graph: NeighbourGraph) -> int:
+    """Find the neighbours of a run of rows; each is one thread's. Return their number."""
     from overlens.search.kernels import update_nearest
 
     left = np.ascontiguousarray(rows[start : start + tile_rows])
@@ -86,6 +88,7 @@ def _fill_rows(rows: Rows, start: int, tile_rows: int, graph: NeighbourGraph) ->
         if other == 0:
             floors = _bound_weakest(tile, graph.k) - slack
         update_nearest(tile, (left, right), (start, other), floors, slack, nearest)
+    return len(left)
 
 
 def _bound_weakest(tile: FloatRows, k: int) -> NDArray[np.float64]:
