@@ -1,8 +1,12 @@
-"""What the figures were measured on: processor, cores, memory, system and versions; nothing that names the machine."""
+"""What the figures were measured on: processor, cores, memory, system and versions; nothing that names the machine.
+
+Also how busy other programs kept it meanwhile.
+"""
 
 import os
 import platform
 import sys
+import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -36,6 +40,32 @@ def own_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+class OtherLoad:
+    """How much of the cores other programs take, from when it is made until it is asked."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._busy, self._own = _busy_seconds(), _own_seconds()
+
+    def share(self) -> float:
+        """Return it, 0 to 1; children count as own once they have ended. 0 where the system does not tell."""
+        others = (_busy_seconds() - self._busy) - (_own_seconds() - self._own)
+        return max(0.0, others / ((time.perf_counter() - self._start) * (os.cpu_count() or 1)))
+
+
+def _busy_seconds() -> float:
+    path = Path("/proc/stat")
+    if not path.exists():
+        return 0.0
+    user, nice, system, _, _, irq, soft_irq, steal = map(int, path.read_text().split()[1:9])
+    return (user + nice + system + irq + soft_irq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def _own_seconds() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def _processor_facts() -> dict[str, str]:

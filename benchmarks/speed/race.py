@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from overlens.errors import MissingExtraError
 from speed.data import NoDataError
+from speed.machine import OtherLoad
 from speed.records import Answer, Case, CaseResult, Comparison, Data, Side, SideResult, Workshop
 
 CODE = Path(__file__).resolve().parents[1]
@@ -168,6 +169,7 @@ def run_case(case: Case, workshop: Workshop) -> CaseResult:
     folder = workshop.folder / "answers" / case.name
     runners = [_Runner(side) for side in case.sides]
     rounds = 1 if workshop.scale == "quick" else case.rounds
+    load = OtherLoad()
     try:
         for round_ in range(rounds):
             for runner in runners:
@@ -176,7 +178,8 @@ def run_case(case: Case, workshop: Workshop) -> CaseResult:
     finally:
         for runner in runners:
             _end(runner)
-    result = CaseResult(case.name, dict(size), workshop.scale == "full", tuple(map(_result, runners)))
+    sides = tuple(map(_result, runners))
+    result = CaseResult(case.name, dict(size), workshop.scale == "full", sides, others=load.share())
     return _compare(case, result, prepared, folder)
 
 

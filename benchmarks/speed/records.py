@@ -119,13 +119,14 @@ class SideResult:
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """What came out of one case; `failure` says why there is nothing."""
+    """What came out of one case; `failure` says why there is nothing, `others` what share of the cores others took."""
 
     name: str
     size: Mapping[str, Any]
     is_full: bool
     sides: tuple[SideResult, ...] = ()
     failure: str = ""
+    others: float = 0.0
 
     def side(self, name: str) -> SideResult | None:
         """Return the result of a side, or None if it took no part."""

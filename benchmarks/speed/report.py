@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from speed.growth import Growth
 from speed.records import Case, CaseResult, Side, SideResult, Target
 
+BUSY = 0.05
+"""Share of the cores above which it is told that others used them."""
+
 HEAD = """# Speed and memory, measured
 
 Written by `make bench`; do not edit. Every row runs overlens and others on the same data in the same run, each side in
@@ -72,7 +75,10 @@ def tell_case(case: Case, result: CaseResult) -> str:
     stages = {key: value for key, value in first.answer.numbers.items() if key.startswith("stage: ")}
     if stages:
         lines += ["", *_tell_stages(first.name, stages)]
-    return "\n".join([*lines, "", *([case.remark, ""] if case.remark else [])])
+    remarks = [case.remark] if case.remark else []
+    if result.others > BUSY:
+        remarks.append(f"Other programs took {result.others:.0%} of the cores meanwhile, so mind the ranges.")
+    return "\n".join([*lines, "", *(text for remark in remarks for text in (remark, ""))])
 
 
 def judge(target: Target, result: CaseResult) -> tuple[float | None, bool | None]:
