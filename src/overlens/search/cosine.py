@@ -4,19 +4,21 @@ Exact and tiled: memory is two tiles, time grows with the square of the rows. No
 a leaked test image. A low-precision product of the rows, or of a few coordinates that bound them (`heads`), only
 proposes candidates, with a slack that is proven to lose none; the score that decides is the float64 dot product of the
 stored rows in one fixed order, rounded to float32. So the pairs and scores depend on the rows and on nothing else. A
-tile is searched in parts that stay in a core's cache, by one thread a core.
+tile is searched in parts that stay in a core's cache, by one thread a core. Where the process computes on a GPU
+already, as its encoder does, the GPU proposes the candidates (`device`) and keeps the heads of all rows meanwhile.
 
 Shapes: n and m rows, d dimensions.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from overlens.cores import map_parts
 from overlens.records import FloatRows, PairBlock
+from overlens.search.device import BYTES_PER_VALUE, DeviceProducts, device_in_use
 from overlens.search.heads import Heads, Split, choose_split, is_worth_a_split, join_heads
 from overlens.search.products import Products, has_bfloat16, make_products
 from overlens.search.tiles import Tile, plan_tiles
@@ -51,7 +53,7 @@ def find_cosine_pairs(
             `count_comparisons(n, m)`.
 
     Returns:
-        Blocks of at most `products.PART_ROWS` squared pairs, with float32 scores.
+        Blocks of at most `products.PART_ROWS` squared pairs, or `device.PART_ROWS` squared, with float32 scores.
 
     Raises:
         ValueError: Rows are not float32 matrices of one width, or hold values that are not finite.
@@ -72,17 +74,29 @@ def _search(
     min_score: np.float32,
     progress: Callable[[int], None] | None,
 ) -> Iterator[PairBlock]:
-    # Whether the processor has bfloat16 is asked only where it pays, as that loads OpenVINO.
-    is_narrow = is_worth_a_split(len(left), len(right), left.shape[1]) and has_bfloat16()
-    split = choose_split(left, right, float(min_score), has_bfloat16=is_narrow)
-    products = make_products(split)
+    split, products = _choose_products(left, right, min_score)
+    lefts = _Sides(left, split, products)
+    rights = lefts if left is right else _Sides(right, split, products)
     upper, top = None, -1
     for tile in tiles:
         if upper is None or tile.left_start != top:
-            upper, top = _Side.load(left[tile.left_start : tile.left_stop], split, products), tile.left_start
-        lower = upper if tile.is_diagonal else _Side.load(right[tile.right_start : tile.right_stop], split, products)
+            upper, top = lefts.load(tile.left_start, tile.left_stop), tile.left_start
+        lower = upper if tile.is_diagonal else rights.load(tile.right_start, tile.right_stop)
         floor = float(min_score) - split.slack(upper.heads, lower.heads)
         yield from _search_tile(_TileSearch(upper, lower, tile, min_score, products, floor), progress)
+
+
+def _choose_products(left: FloatRows, right: FloatRows, min_score: np.float32) -> tuple[Split, Products]:
+    """Return how rows are split for a search, and what multiplies their heads."""
+    width = left.shape[1]
+    # What can multiply is asked only where it pays, as that may load OpenVINO.
+    is_long = is_worth_a_split(len(left), len(right), width)
+    n_rows = len(left) + (0 if left is right else len(right))
+    device = device_in_use(n_rows * width * BYTES_PER_VALUE) if is_long else None
+    if device is not None:  # whole rows, because a GPU multiplies them in the time it takes to look through products
+        return Split(width, is_narrow=True), DeviceProducts(device)
+    split = choose_split(left, right, float(min_score), has_bfloat16=is_long and has_bfloat16())
+    return split, make_products(split)
 
 
 def _search_tile(search: "_TileSearch", progress: Callable[[int], None] | None) -> Iterator[PairBlock]:
@@ -122,6 +136,26 @@ class _Side:
         chunks = [rows[start : start + SPLIT_ROWS] for start in range(0, len(rows), SPLIT_ROWS)]
         heads = join_heads(list(map_parts(split.split, chunks)))
         return cls(rows, heads, products.cut(heads.values))
+
+
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    """Loads the sides of tiles of one set; those whose parts are on a device stay there."""
+
+    rows: FloatRows
+    split: Split
+    products: Products
+    kept: dict[int, _Side] = field(default_factory=dict)
+
+    def load(self, start: int, stop: int) -> _Side:
+        """Return rows `start:stop` as a side."""
+        if start in self.kept:
+            return self.kept[start]
+        side = _Side.load(self.rows[start:stop], self.split, self.products)
+        if isinstance(self.products, DeviceProducts):
+            heads = replace(side.heads, values=np.empty((0, self.split.n_values), np.uint16))
+            self.kept[start] = side = replace(side, heads=heads)
+        return side
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,8 @@ PART_ROWS = 4096
 """Rows of a part of a tile: enough work for a GPU, and at worst 16 million places that reach the floor."""
 PARTS_AT_ONCE = 2
 """Parts on the device at once: the next is multiplied while the places of one are copied back."""
-NEEDED_BYTES = 3 * 2**30
+WORKING_BYTES = 2 * 2**30
+BYTES_PER_VALUE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +109,18 @@ def sum_slack(n_values: int, norm_product: float) -> float:
     return 1.1 * gamma(8 * (n_values + 8)) * norm_product
 
 
-def device_in_use() -> str | None:
-    """Return the GPU on which this process computes already, as its encoder does, or None; loads no library."""
+def device_in_use(n_bytes: int) -> str | None:
+    """Return the GPU on which this process computes already, as its encoder does, or None; loads no library.
+
+    Args:
+        n_bytes: What the parts of both sides will take on it; None is returned where it has no room for them.
+    """
     torch: Any = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_initialized():
         return None
-    free = torch.cuda.mem_get_info()[0]
-    if free < NEEDED_BYTES:
-        LOG.info(
-            "the GPU has %.1f GiB free, too little for the search of pairs, which runs on the processor", free / 2**30
-        )
+    free, needed = torch.cuda.mem_get_info()[0], n_bytes + WORKING_BYTES
+    if free < needed:
+        gibibytes = f"{free / 2**30:.1f} GiB free, and {needed / 2**30:.1f} GiB are needed"
+        LOG.info("the GPU has %s to search pairs, which the processor does instead", gibibytes)
         return None
     return "cuda"
