@@ -12,7 +12,7 @@ from PIL import Image
 from PIL.Image import Transpose
 
 from overlens import decode
-from overlens.decode import decode_rgb, image_extensions
+from overlens.decode import SCALED_SIDE_PX, decode_rgb, decode_scaled, image_extensions
 from overlens.errors import DecodeError
 
 RAMP = np.arange(48, dtype=np.uint8).reshape(4, 4, 3) * 5
@@ -252,3 +252,43 @@ def test_importing_loads_no_heavy_library():
     code = f"import sys, overlens.decode, overlens.hashes.compute; print(sorted({heavy} & set(sys.modules)))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
+
+
+# A fraction of the size
+
+
+@pytest.mark.parametrize(
+    ("size", "factor"),
+    [((3000, 1023), 1), ((1024, 1024), 2), ((2047, 3000), 2), ((2048, 2500), 4), ((4097, 4096), 8)],
+    ids=str,
+)
+def test_scaled_decoding_never_goes_below_its_side(size: tuple[int, int], factor: int):
+    data = encode(Image.linear_gradient("L").resize(size).convert("RGB"), "JPEG")
+    pixels, size_px = decode_scaled(data)
+    assert size_px == size
+    assert pixels.shape == (-(-size[1] // factor), -(-size[0] // factor), 3)
+    assert min(pixels.shape[:2]) >= SCALED_SIDE_PX
+
+
+def test_scaled_decoding_of_other_files_is_full_decoding():
+    for data in (encode(Image.fromarray(RAMP)), encode(Image.linear_gradient("L").resize((1100, 1100)))):
+        pixels, size_px = decode_scaled(data)
+        np.testing.assert_array_equal(pixels, decode_rgb(data))
+        assert size_px == pixels.shape[1::-1]
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_a_scaled_picture_is_upright_and_so_is_its_full_size(orientation: int):
+    picture = Image.linear_gradient("L").resize((2048, 1024)).convert("RGB")
+    data = encode(picture, "JPEG", exif=exif_with_orientation(orientation))
+    full = decode_rgb(data)
+    pixels, size_px = decode_scaled(data)
+    assert size_px == full.shape[1::-1]
+    halved = np.asarray(Image.fromarray(full).reduce(2), int)
+    assert np.abs(pixels.astype(int) - halved).max() <= 4
+
+
+def test_pictures_in_several_pieces_of_memory_are_read_too():
+    """Pillow holds more than 4 million pixels in pieces, which are not at hand without copying."""
+    picture = Image.linear_gradient("L").resize((2100, 2100)).convert("RGB")
+    np.testing.assert_array_equal(decode_rgb(encode(picture)), np.asarray(picture))

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from overlens.config import HASH_TYPES, DatasetSpec, HashConfig
-from overlens.decode import decode_rgb
+from overlens.decode import SCALED_SIDE_PX, decode_rgb
 from overlens.encoders import LoadedEncoder, wrap_encoder
 from overlens.engines import make_engine
 from overlens.errors import StoreError
@@ -38,11 +39,12 @@ def extract(
     hashing: HashConfig | None = HASHING,
     encoder: LoadedEncoder | None = None,
     evidence: bool = True,
+    scaled: bool = False,
 ) -> KnownImages:
     listing = list_images(DatasetSpec("d", folder), folder, use_ground_truth=False)
     encoder = encoder or wrap_encoder(FakeEncoder(), batch_size=8)
-    with Extractor(hashing, encoder, workers=3) as extractor, Progress().stage("x", 1) as stage:
-        stores = Stores.open(store, hashing, encoder, evidence=evidence)
+    with Extractor(hashing, encoder, workers=3, scaled=scaled) as extractor, Progress().stage("x", 1) as stage:
+        stores = Stores.open(store, hashing, encoder, evidence=evidence, scaled=scaled)
         return compute_features(listing, stores, extractor, make_engine("local"), stage)
 
 
@@ -66,6 +68,19 @@ def test_a_second_run_has_the_same_evidence_and_renditions(images: Path, tmp_pat
         renditions, sizes = known.renditions(), known.evidence().sizes_px
         assert len(renditions) == len(known.keys) == 20
         assert all(read_rendition(renditions.get(row)).shape == (*sizes[row][::-1], 3) for row in range(20))
+
+
+def test_features_of_scaled_pixels_never_mix_with_those_in_full(tmp_path: Path):
+    (tmp_path / "images").mkdir()
+    pixels = np.random.default_rng(3).integers(0, 256, (1100, 1500, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "images" / "big.jpg")
+    in_full, scaled = (extract(tmp_path / "images", tmp_path / "store", scaled=choice) for choice in (False, True))
+    again = extract(tmp_path / "images", tmp_path / "store")
+    assert (in_full.n_read, scaled.n_read, again.n_read) == (1, 1, 0)
+    assert scaled.evidence().sizes_px.tolist() == in_full.evidence().sizes_px.tolist() == [[1500, 1100]]
+    assert not np.array_equal(scaled.evidence().pixel_digests, in_full.evidence().pixel_digests)
+    assert max(read_rendition(scaled.renditions().get(0)).shape) == SCALED_SIDE_PX
+    assert np.array_equal(again.evidence().to_rows(), in_full.evidence().to_rows())
 
 
 def test_evidence_is_that_of_the_image_in_its_row(images: Path, tmp_path: Path):

@@ -16,6 +16,7 @@ OTHERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "max_failures": (0.25, {}),
     "use_ground_truth": (True, {}),
     "from_embeddings": (True, {}),
+    "scaled_decode": (True, {}),
     "cosine_threshold": (0.75, {}),
     "hash_threshold": (3, {}),
     "false_discovery_rate": (0.125, {"cosine_threshold": "auto"}),

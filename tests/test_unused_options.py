@@ -38,6 +38,11 @@ def told(**options: Any) -> list[str]:
             id="from embeddings",
         ),
         pytest.param(
+            {"from_embeddings": True, "scaled_decode": True},
+            [f"--scaled-decode has no effect: {NO_IMAGES}"],
+            id="scaled pixels of no images",
+        ),
+        pytest.param(
             {**NO_ENCODER, "clip_model": "offline", "precision": "fp32"},
             ["--clip-model and --precision have no effect: nothing that is asked for needs an encoder"],
             id="no encoder",

@@ -258,6 +258,7 @@ class RunConfig:
     max_failures: float = 0.05
     use_ground_truth: bool = False
     from_embeddings: bool = False
+    scaled_decode: bool = False
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     hashing: HashConfig = field(default_factory=HashConfig)
     pairs: PairConfig = field(default_factory=PairConfig)
@@ -294,7 +295,7 @@ class RunConfig:
             require_kind("a dataset", dataset, DatasetSpec, "a DatasetSpec")
         require_kind("--root", self.root, Path, "a pathlib.Path")
         require_kind("--output", self.output, Path | None, "a pathlib.Path, or None")
-        for name in ("use_ground_truth", "from_embeddings", "evaluate_cross_dataset", "verify"):
+        for name in ("use_ground_truth", "from_embeddings", "scaled_decode", "evaluate_cross_dataset", "verify"):
             require_kind(f"--{name.replace('_', '-')}", getattr(self, name), bool, "True or False")
         for name, kind in _RECORDS.items():
             require_kind(name, getattr(self, name), kind, f"a record of type {getattr(kind, '__name__', kind)}")

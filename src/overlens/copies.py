@@ -18,7 +18,7 @@ from overlens.config import HASH_TYPES, MAX_DISTANCE_BITS, MIN_SIMILARITY, RunCo
 from overlens.cores import available_cores
 from overlens.engines import Engine
 from overlens.evidence import MIN_DETAIL, Evidence, evidence_fingerprint
-from overlens.features import DECODER_VERSION, KnownImages
+from overlens.features import KnownImages, decoder_version
 from overlens.groups.find import Groups, KeepRule, find_groups
 from overlens.groups.measure import VerifiedOverlap, measure_groups
 from overlens.hashes.compute import ORIENTED_SIZE
@@ -262,7 +262,8 @@ def _find_candidates(
 
 def _open_verdicts(config: RunConfig) -> PairStore:
     """Open the store of verdicts: they depend on two renditions, and those on their files and on how they are made."""
-    fingerprint = {**rule_fingerprint(), **evidence_fingerprint(), "decoder": DECODER_VERSION}
+    decoder = decoder_version(scaled=config.scaled_decode)
+    fingerprint = {**rule_fingerprint(), **evidence_fingerprint(), "decoder": decoder}
     return PairStore.open(CrossLayout(config.output_root).store, "verdicts", fingerprint, FINDING)
 
 

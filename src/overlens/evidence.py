@@ -60,7 +60,7 @@ class Evidence:
         hashes: `(n, 8, 4, 8)` uint8 packed 64-bit hashes: [orientation code, hash type in the order of
             `overlens.config.HASH_TYPES`, byte]; `hashes[i, c, t]` is the hash of `orient(image i, c)`.
         detail: `(n,)` float32, how much there is to see, in grey levels, see `measure_detail`.
-        sizes_px: `(n, 2)` int32, width and height of the decoded, upright image.
+        sizes_px: `(n, 2)` int32, width and height of the upright image, in full where it was decoded at a fraction.
     """
 
     byte_digests: NDArray[np.uint8]
@@ -100,23 +100,23 @@ class Evidence:
         return fields.view(np.uint8).reshape(len(self), ROW_BYTES)
 
 
-def make_evidence(pixels: Pixels, data_sha256: str) -> NDArray[np.uint8]:
+def make_evidence(pixels: Pixels, data_sha256: str, size_px: tuple[int, int] | None = None) -> NDArray[np.uint8]:
     """Return the packed row of one image.
 
     Args:
         pixels: `(h, w, 3)` uint8, decoded, upright RGB.
         data_sha256: SHA-256 of the file in hexadecimal.
+        size_px: Width and height of the picture in full, where the pixels are scaled.
 
     Returns:
         `(v,)` uint8, for `Evidence.from_rows`.
     """
-    height, width = pixels.shape[:2]
     row = np.empty(1, _ROW)
     row["byte_digests"] = np.frombuffer(bytes.fromhex(data_sha256), np.uint8)
     row["pixel_digests"] = np.frombuffer(_digest_pixels(pixels), np.uint8)
     row["hashes"] = compute_oriented_hashes(pixels)
     row["detail"] = measure_detail(pixels)
-    row["sizes_px"] = width, height
+    row["sizes_px"] = size_px or pixels.shape[1::-1]
     packed: NDArray[np.uint8] = row.view(np.uint8)
     return packed
 

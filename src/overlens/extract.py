@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from overlens.config import HashConfig
 from overlens.cores import available_cores
-from overlens.decode import decode_rgb
+from overlens.decode import decode_rgb, decode_scaled
 from overlens.encoders.base import LoadedEncoder
 from overlens.errors import DecodeError
 from overlens.evidence import keep_rendition, make_evidence, upright_hash
@@ -105,11 +105,15 @@ class Extractor:
         hashing: Which hash to compute where a task wants one.
         encoder: Which encoder to run where a task wants an embedding.
         workers: Threads that read and decode; 0 means one for each core this process may use.
+        scaled: Whether large JPEGs are decoded at a fraction of their size, see `overlens.decode.decode_scaled`.
     """
 
-    def __init__(self, hashing: HashConfig | None, encoder: LoadedEncoder | None, workers: int = 0) -> None:
+    def __init__(
+        self, hashing: HashConfig | None, encoder: LoadedEncoder | None, workers: int = 0, *, scaled: bool = False
+    ) -> None:
         self._hashing = hashing
         self._encoder = encoder
+        self._scaled = scaled
         self._workers = workers or available_cores()
         self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="overlens-decode")
         self.watch: Callable[[int], None] = lambda n_images: None
@@ -184,21 +188,28 @@ class Extractor:
 
     def _compute(self, seen: ImageFeatures, data: bytes) -> ImageFeatures:
         try:
-            pixels = decode_rgb(data)
+            pixels, size_px = self._decode(data)
         except DecodeError as error:
             return replace(seen, reason=str(error), embedding_reason=str(error))
         rows: dict[str, Pixels] = {}
         if EVIDENCE in seen.needed:
-            rows[EVIDENCE] = make_evidence(pixels, seen.digest)
+            rows[EVIDENCE] = make_evidence(pixels, seen.digest, size_px)
         if HASH in seen.needed and self._hashing:
             rows[HASH] = _hash(pixels, self._hashing, rows.get(EVIDENCE))
         return replace(
             seen,
-            size_px=(pixels.shape[1], pixels.shape[0]),
+            size_px=size_px,
             rows=rows,
             rendition=keep_rendition(pixels, data) if EVIDENCE in seen.needed else b"",
             crop=self._encoder.prepare(pixels) if EMBEDDING in seen.needed and self._encoder else None,
         )
+
+    def _decode(self, data: bytes) -> tuple[Pixels, tuple[int, int]]:
+        """Return the pixels, and (width, height) of the picture in full."""
+        if self._scaled:
+            return decode_scaled(data)
+        pixels = decode_rgb(data)
+        return pixels, (pixels.shape[1], pixels.shape[0])
 
     def _encode(self, batch: Sequence[ImageFeatures]) -> tuple[list[ImageFeatures], NDArray[np.float32] | None]:
         crops = [image.crop for image in batch if image.crop is not None]

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overlens.config import HashConfig
+from overlens.decode import SCALED_SIDE_PX
 from overlens.encoders.base import LoadedEncoder
 from overlens.engines import Engine
 from overlens.evidence import ROW_BYTES, Evidence, evidence_fingerprint
@@ -28,7 +29,6 @@ from overlens.store.shards import FeatureStore, ShardRecord, Stamp, make_stamp
 
 LOG = logging.getLogger(__name__)
 SHARD_IMAGES = 256
-DECODER_VERSION = "1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,18 @@ class Stores:
 
     @classmethod
     def open(
-        cls, folder: Path, hashing: HashConfig | None, encoder: LoadedEncoder | None, *, evidence: bool = False
+        cls,
+        folder: Path,
+        hashing: HashConfig | None,
+        encoder: LoadedEncoder | None,
+        *,
+        evidence: bool = False,
+        scaled: bool = False,
     ) -> "Stores":
-        """Open or plan the stores of one dataset under `folder`: those of the features that are asked for."""
+        """Open or plan the stores of one dataset under `folder`: those of the features that are asked for.
+
+        Features of scaled pixels are other features, in other stores.
+        """
         names_and_facts: dict[str, tuple[str, dict[str, str]]] = {}
         if hashing is not None:
             name = f"{hashing.hash_type}-{hashing.hash_size}"
@@ -52,7 +61,7 @@ class Stores:
             names_and_facts[EVIDENCE] = "evidence", evidence_fingerprint()
         return cls(
             {
-                feature: FeatureStore.open(folder, name, {**facts, "decoder": DECODER_VERSION})
+                feature: FeatureStore.open(folder, name, {**facts, "decoder": decoder_version(scaled=scaled)})
                 for feature, (name, facts) in names_and_facts.items()
             }
         )
@@ -134,6 +143,11 @@ class KnownImages:
         if self.stores.evidence is None:
             raise ValueError(f"{self.listing.dataset} has no evidence")
         return self.stores.evidence
+
+
+def decoder_version(*, scaled: bool) -> str:
+    """Return what changes when the same file may give other pixels; it belongs in fingerprints."""
+    return f"1, JPEG at 1/8, 1/4 or 1/2 with {SCALED_SIDE_PX} px or more" if scaled else "1"
 
 
 def compute_features(

@@ -37,10 +37,12 @@ def prepared_images(config: RunConfig, plan: ImagePlan, engine: Engine, progress
 def _extract(config: RunConfig, plan: ImagePlan, engine: Engine, progress: Progress) -> tuple[KnownImages, ...]:
     hashing = config.hashing if config.needs_hashes else None
     known = []
-    with Extractor(hashing, plan.encoder, config.workers) as extractor:
+    with Extractor(hashing, plan.encoder, config.workers, scaled=config.scaled_decode) as extractor:
         for listing in plan.listings:
             layout = AnalysisLayout(config.output_root, listing.dataset)
-            stores = Stores.open(layout.store, hashing, plan.encoder, evidence=config.verifies)
+            stores = Stores.open(
+                layout.store, hashing, plan.encoder, evidence=config.verifies, scaled=config.scaled_decode
+            )
             with progress.stage(f"Features of {listing.dataset}", len(listing.keys)) as stage:
                 found = compute_features(listing, stores, extractor, engine, stage)
             write_failures(layout.failures, found.failures)
@@ -63,6 +65,7 @@ def _forget_unnamed(config: RunConfig, plan: ImagePlan) -> None:
     if plan.encoder is None or not plan.encoder.token:
         return
     for listing in plan.listings:
-        store = Stores.open(AnalysisLayout(config.output_root, listing.dataset).store, None, plan.encoder).embeddings
+        folder = AnalysisLayout(config.output_root, listing.dataset).store
+        store = Stores.open(folder, None, plan.encoder, scaled=config.scaled_decode).embeddings
         if store is not None:
             store.remove()

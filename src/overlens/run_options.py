@@ -33,6 +33,7 @@ PLACES = {
     "max_failures": "max_failures",
     "use_ground_truth": "use_ground_truth",
     "from_embeddings": "from_embeddings",
+    "scaled_decode": "scaled_decode",
     "cosine_threshold": "pairs.min_similarity",
     "hash_threshold": "pairs.max_distance_bits",
     "false_discovery_rate": "pairs.false_discovery_rate",

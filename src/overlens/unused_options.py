@@ -44,7 +44,8 @@ def _without_effect(config: RunConfig, has_object: bool) -> Iterator[tuple[tuple
         yield ("seed",), "neither projections nor splits are drawn"
     if config.from_embeddings:
         has_threads = bool(config.projections.methods)
-        yield ("engine",) if has_threads else ("engine", "workers"), "--from-embeddings reads no images"
+        work = ("engine", "scaled_decode") if has_threads else ("engine", "workers", "scaled_decode")
+        yield work, "--from-embeddings reads no images"
     if config.output is not None and all(spec.path is not None for spec in config.datasets):
         yield ("root",), "every dataset has a path of its own, and results go to --output"
 

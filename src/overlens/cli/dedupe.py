@@ -21,8 +21,8 @@ REMOVAL = "Removal"
 N_EXAMPLES, N_LISTED = 3, 20
 # Options that mean here what they mean to `overlens compute`.
 SHARED = (
-    "datasets root output max_images max_failures use_ground_truth method max_candidates clip_model weights precision "
-    "batch_size workers engine verbose"
+    "datasets root output max_images max_failures use_ground_truth scaled_decode method max_candidates clip_model "
+    "weights precision batch_size workers engine verbose"
 ).split()
 # Options of `overlens compute` that cannot work here: taken, so that the answer says why.
 REFUSED = "--from-embeddings", "--no-verify"
