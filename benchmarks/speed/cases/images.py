@@ -1,7 +1,7 @@
 """Files to hashes, pictures to embeddings, and both beside each other."""
 
 from speed import agreement
-from speed.cases.sets import PHOTO_MEGAPIXELS, PHOTOS, TOWER, TOWER_SIZES
+from speed.cases.sets import MUSEUM, MUSEUM_MEGAPIXELS, PHOTO_MEGAPIXELS, PHOTOS, TOWER, TOWER_SIZES
 from speed.records import MAIN, Case, Side, Target
 
 ALL_HASHES = ("phash", "dhash", "whash", "ahash")
@@ -53,6 +53,25 @@ HASHING = (
         PHOTOS,
         agreement.compare_hashes,
         (Target("at most 1.4 x the time of one", "overlens, four", "overlens, phash", at_most=1.4),),
+        unit="images",
+    ),
+    Case(
+        "museum",
+        "Large files to phash",
+        "{n:,} JPEG files of {megapixels[0]} to {megapixels[1]} megapixels to phash, decoded at a fraction of "
+        "their size (`--scaled-decode`) and in full.",
+        (
+            Side("overlens, scaled decode", "images:extract_phashes", options={"scaled": True}),
+            Side("overlens, full decode", "images:extract_phashes"),
+            Side("ImageHash, loop", "images:hash_with_imagehash", MAIN, libraries=IMAGEHASH, note="one thread"),
+        ),
+        {
+            "quick": {"n": 3, "photos": 3, "megapixels": MUSEUM_MEGAPIXELS},
+            "usual": {"n": 60, "photos": 60, "megapixels": MUSEUM_MEGAPIXELS},
+        },
+        MUSEUM,
+        agreement.compare_hashes,
+        (Target("at least 2 x full decode", "overlens, full decode", "overlens, scaled decode", at_least=2),),
         unit="images",
     ),
 )

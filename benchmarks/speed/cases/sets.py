@@ -11,7 +11,7 @@ from speed.records import Data, Workshop
 from speed.sides.images import list_photos
 from speed.tower import write_tower_data
 
-PHOTO_MEGAPIXELS = (0.2, 0.64)
+PHOTO_MEGAPIXELS, MUSEUM_MEGAPIXELS = (0.2, 0.64), (4.2, 10)
 
 TOWER_SIZES = {
     "quick": {"n": 8, "photos": 8, "megapixels": PHOTO_MEGAPIXELS},
@@ -31,6 +31,7 @@ def _link_first_photos(folder: Path, size: Mapping[str, Any], workshop: Workshop
 
 PHOTOS = Data("photos", write_photos, ("photos",))
 FIRST_PHOTOS = Data("first-photos", _link_first_photos, ("n",))
+MUSEUM = Data("museum", write_photos, ("photos",))
 TOWER = Data("tower", write_tower_data, ("photos",))
 SMALL = Data("small", write_small_pictures, ("small",))
 VECTORS = Data("vectors", write_vectors, ("n", "d"))

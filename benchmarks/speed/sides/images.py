@@ -23,14 +23,14 @@ def list_photos(folder: Path, n: int) -> list[Path]:
     return files[:n]
 
 
-def extract_phashes(folder: Path, *, n: int, own: str, **_: Any) -> Job:
-    """Hash files as `overlens compute` does: read, digest, decode, hash."""
+def extract_phashes(folder: Path, *, n: int, own: str, scaled: bool = False, **_: Any) -> Job:
+    """Hash files as `overlens compute` does: read, digest, decode (large ones scaled, or not), hash."""
     from overlens.config import HashConfig
     from overlens.extract import HASH, Extractor, ShardTask
 
     def job(files: Sequence[Path] = tuple(list_photos(folder, n))) -> Answer:
         task = ShardTask("photos", tuple(file.name for file in files), tuple(files), (HASH,), {HASH: {}})
-        with Extractor(HashConfig(), None) as extractor:
+        with Extractor(HashConfig(), None, scaled=scaled) as extractor:
             rows = extractor(task).records[HASH].rows
         return save_hashes(rows, own)
 
