@@ -27,7 +27,7 @@ def bench(folder: Path, rivals: Path, *names: str) -> str:
     places = [f"--rivals={rivals}", f"--work={folder / 'work'}", f"--output={folder}"]
     chosen = [f"--only={name}" for name in names]
     done = subprocess.run(
-        [sys.executable, BENCH, "--quick", *places, *chosen], capture_output=True, text=True, timeout=120
+        [sys.executable, BENCH, "--quick", *places, *chosen], capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
     return (folder / "RESULTS.md").read_text()
