@@ -31,7 +31,7 @@ from overlens.sampler import draw
 from overlens.store.fingerprints import fingerprint, made_by, rows_fingerprint
 from overlens.store.results import Results
 
-SAMPLE_IMAGES = 50  # of each dataset: a share among 100 is known within 10 percent, for a twentieth of a whole run
+SAMPLE_IMAGES = 50  # of each dataset: the share of a couple, among 100, is then known within 10 percentage points
 SEED = 0  # of the sample and the edits; fixed, so that a threshold does not depend on the seed of the pictures
 _AT_ONCE = 8
 _CODE = ("calibration/edits.py", "calibration/edit_scores.py"), ("numpy", "opencv-python-headless", "pillow")
