@@ -286,9 +286,3 @@ def test_a_scaled_picture_is_upright_and_so_is_its_full_size(orientation: int):
     assert size_px == full.shape[1::-1]
     halved = np.asarray(Image.fromarray(full).reduce(2), int)
     assert np.abs(pixels.astype(int) - halved).max() <= 4
-
-
-def test_pictures_in_several_pieces_of_memory_are_read_too():
-    """Pillow holds more than 4 million pixels in pieces, which are not at hand without copying."""
-    picture = Image.linear_gradient("L").resize((2100, 2100)).convert("RGB")
-    np.testing.assert_array_equal(decode_rgb(encode(picture)), np.asarray(picture))

@@ -159,7 +159,7 @@ def _decode_file(data: bytes, min_side_px: int) -> tuple[NDArray[np.uint8], tupl
         image.load()
         _check_size(*image.size)  # some containers know the size only now
         orientation = _read_orientation(image)
-        pixels = _read_pixels(_turn_upright(_to_rgb(image), orientation))
+        pixels = np.asarray(_turn_upright(_to_rgb(image), orientation))
     if pixels.size == 0:
         raise DecodeError("the image has no pixels")
     height, width = pixels.shape[:2]
@@ -168,22 +168,6 @@ def _decode_file(data: bytes, min_side_px: int) -> tuple[NDArray[np.uint8], tupl
     elif orientation in _SIDEWAYS:
         size_px = size_px[::-1]
     return np.ascontiguousarray(pixels), size_px
-
-
-def _read_pixels(image: "Image") -> NDArray[np.uint8]:
-    """Return the pixels of an RGB image, out of the memory where Pillow holds them with a fourth byte each.
-
-    Pillow's own way packs them in pieces and joins these, which costs four times as much. It gives no access to images
-    that it holds in more than one piece, those of more than 4 million pixels.
-    """
-    import cv2
-    import pyarrow
-
-    try:
-        values = pyarrow.array(image).flatten().to_numpy(zero_copy_only=True)
-    except ValueError:
-        return np.asarray(image)
-    return np.asarray(cv2.cvtColor(values.reshape(image.height, image.width, 4), cv2.COLOR_RGBA2RGB), np.uint8)
 
 
 def _check_size(width: int, height: int) -> None:
