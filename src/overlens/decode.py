@@ -11,8 +11,8 @@ What every picture goes through, in this order:
   is converted as Pillow does it. Colour profiles are not applied, because perceptual hashes of other tools ignore them;
 * the orientation in EXIF or XMP is applied. Unreadable EXIF counts as none: it says nothing about the pixels.
 
-`decode_scaled` reads large JPEGs at 1/2, 1/4 or 1/8 of their size instead, which the decoder does many times faster than
-it could be done afterwards. Its pixels are others, so whoever keeps what comes of them must not mix the two.
+`decode_scaled` reads large JPEGs at 1/2, 1/4 or 1/8 of their size instead: less to transform, to copy, and to compute
+from. Its pixels are others, so whoever keeps what comes of them must not mix the two.
 
 A truncated file is a failure, not half a picture. Formats that need an external program (EPS through Ghostscript) or
 that Pillow only recognises (MPEG, WMF, BUFR, GRIB, HDF5) are not read.
