@@ -32,7 +32,7 @@ METHOD = """## How to run it
 
 ```
 make bench             # sets up .venv-rivals for the others, then measures: about a quarter of an hour on two cores
-make bench FULL=1      # with the large maps and the large memory row: about half an hour
+make bench FULL=1      # 3,000 images, maps of 20,000 rows, memory of 20,000 images: half an hour
 make bench ONLY=cosine # one row; the others keep their figures
 ```
 

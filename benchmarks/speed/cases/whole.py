@@ -1,7 +1,7 @@
 """Maps, whole runs, their memory, and others who look for duplicates in a folder."""
 
 from speed import agreement
-from speed.cases.sets import CLUSTERS, FIRST_PHOTOS, PHOTO_MEGAPIXELS, PHOTOS, SMALL
+from speed.cases.sets import CLUSTERS, PHOTO_MEGAPIXELS, PHOTOS, SMALL
 from speed.records import FASTDUP, IMAGEDEDUP, MAIN, Case, Side, Target
 
 WHOLE = (
@@ -45,7 +45,8 @@ WHOLE = (
         ),
         {
             "quick": {"n": 60, "photos": 60, "megapixels": PHOTO_MEGAPIXELS},
-            "usual": {"n": 3000, "photos": 3000, "megapixels": PHOTO_MEGAPIXELS},
+            "usual": {"n": 1500, "photos": 1500, "megapixels": PHOTO_MEGAPIXELS},
+            "full": {"n": 3000, "photos": 3000, "megapixels": PHOTO_MEGAPIXELS},
         },
         PHOTOS,
         None,
@@ -129,9 +130,9 @@ WHOLE = (
         ),
         {
             "quick": {"n": 60, "photos": 60, "megapixels": PHOTO_MEGAPIXELS},
-            "usual": {"n": 1500, "photos": 3000, "megapixels": PHOTO_MEGAPIXELS},
+            "usual": {"n": 1500, "photos": 1500, "megapixels": PHOTO_MEGAPIXELS},
         },
-        FIRST_PHOTOS,
+        PHOTOS,
         agreement.compare_planted,
         rounds=1,
         fresh=True,
