@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from overlens.search import count_comparisons, find_hamming_pairs, hamming
-from overlens.search.bands import bands_pay, plan_bands
+from overlens.search.bands import choose_bands, plan_bands
 from overlens.search.reference import list_hamming_pairs
 
 
@@ -31,6 +31,11 @@ def as_dict(blocks):
     return pairs
 
 
+def choose(uses_bands, radius=2):
+    """Bands wherever there are bits for them, or none."""
+    return lambda _, n_bits, max_distance_bits: plan_bands(n_bits, max_distance_bits, radius) if uses_bands else None
+
+
 @pytest.mark.parametrize("uses_bands", [True, False], ids=["bands", "every pair"])
 @settings(max_examples=60, deadline=None)
 @given(
@@ -40,12 +45,13 @@ def as_dict(blocks):
     n_bytes=st.sampled_from([1, 2, 7, 8, 9, 18, 32]),
     tile_rows=st.integers(1, 70),
     max_distance_bits=st.sampled_from([0, 1, 2, 3, 4, 5, 7, 8, 11, 12, 16, 31, 300]),
+    radius=st.integers(0, 3),
 )
-def test_search_equals_the_reference(uses_bands, seed, n, m, n_bytes, tile_rows, max_distance_bits):
+def test_search_equals_the_reference(uses_bands, seed, n, m, n_bytes, tile_rows, max_distance_bits, radius):
     rng = np.random.default_rng(seed)
     left, right = make_hashes(rng, n, n_bytes), None if m is None else make_hashes(rng, m, n_bytes)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hamming, "bands_pay", lambda *_: uses_bands)
+        patch.setattr(hamming, "choose_bands", choose(uses_bands, radius))
         patch.setattr(hamming, "CACHE_ROWS", 13)
         found = as_dict(find_hamming_pairs(left, right, max_distance_bits=max_distance_bits, tile_rows=tile_rows))
     assert found == list_hamming_pairs(left, right, max_distance_bits=max_distance_bits)
@@ -55,7 +61,7 @@ def test_search_equals_the_reference(uses_bands, seed, n, m, n_bytes, tile_rows,
 @pytest.mark.parametrize("chunk", [1, 7, 50, 10_000])
 def test_identical_hashes_come_in_bounded_blocks(monkeypatch, chunk, uses_bands):
     monkeypatch.setattr(hamming, "CHUNK_PAIRS", chunk)
-    monkeypatch.setattr(hamming, "bands_pay", lambda *_: uses_bands)
+    monkeypatch.setattr(hamming, "choose_bands", choose(uses_bands))
     hashes = np.zeros((100, 8), np.uint8)
     blocks = list(find_hamming_pairs(hashes, None, max_distance_bits=5, tile_rows=40))
     assert len(as_dict(blocks)) == count_comparisons(100, None)
@@ -68,7 +74,7 @@ def test_both_ways_agree_on_many_skewed_hashes(monkeypatch, max_distance_bits):
     hashes[::5, :2] = 0  # one band alike
     found = {}
     for uses_bands in (True, False):
-        monkeypatch.setattr(hamming, "bands_pay", lambda *_, answer=uses_bands: answer)
+        monkeypatch.setattr(hamming, "choose_bands", choose(uses_bands))
         blocks = find_hamming_pairs(hashes, None, max_distance_bits=max_distance_bits, tile_rows=2000)
         columns = [(block.left, block.right, block.scores) for block in blocks]
         rows = np.stack([np.concatenate(column) for column in zip(*columns, strict=True)], axis=1)
@@ -81,13 +87,30 @@ def test_bands_are_chosen_for_spread_hashes_and_not_for_skewed_ones():
     rng = np.random.default_rng(8)
     spread = rng.integers(0, 2**63, (20_000, 1), dtype=np.uint64)
     skewed = spread & np.uint64(0x0101010101010101)
-    chosen = [bands_pay(plan_bands(8, 3), words, words) for words in (spread, skewed)]
+    chosen = [choose_bands((words, words), 64, 3) is not None for words in (spread, skewed)]
     assert chosen == [True, False]
 
 
-@pytest.mark.parametrize(("n_bytes", "max_distance_bits"), [(8, 12), (1, 3), (256, 70)], ids=["far", "narrow", "many"])
-def test_no_bands_where_they_cannot_pay(n_bytes, max_distance_bits):
-    assert plan_bands(n_bytes, max_distance_bits) is None
+@pytest.mark.parametrize(
+    ("n_bits", "max_distance_bits", "radius", "expected"),
+    [
+        (64, 8, 2, ([(0, 0), (0, 18), (0, 36)], 18)),
+        (64, 8, 0, ([(0, bit) for bit in range(0, 63, 7)], 7)),
+        (96, 5, 1, ([(0, 0), (0, 18), (0, 36)], 18)),
+        (72, 7, 0, ([(0, bit) for bit in range(0, 64, 8)], 8)),
+        (72, 8, 0, ([*((0, bit) for bit in range(0, 64, 8)), (1, 0)], 8)),
+        (8, 3, 1, ([(0, 0), (0, 4)], 4)),
+    ],
+)
+def test_bands_are_disjoint_and_as_wide_as_bits_allow(n_bits, max_distance_bits, radius, expected):
+    bands = plan_bands(n_bits, max_distance_bits, radius)
+    assert (list(bands.places), bands.n_bits) == expected
+    assert len(bands.places) * (radius + 1) > max_distance_bits
+
+
+def test_no_bands_where_there_are_too_few_bits():
+    assert plan_bands(8, 8, 0) is None
+    assert plan_bands(16, 8, 2, 2) is None
 
 
 def test_distance_at_the_limit_counts():

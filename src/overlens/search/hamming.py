@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from overlens.cores import map_parts
 from overlens.records import HashRows, PairBlock
-from overlens.search.bands import BandIndex, Bands, bands_pay, index_band, plan_bands
+from overlens.search.bands import BandIndex, Bands, choose_bands, index_band
 from overlens.search.tiles import Tile, plan_tiles
 
 Words = NDArray[np.uint64]
@@ -70,11 +70,11 @@ def _search(
     max_distance_bits: int,
     progress: Callable[[int], None] | None,
 ) -> Iterator[PairBlock]:
-    bands = plan_bands(left.shape[1], max_distance_bits)
     for tile in tiles:
         words = pack_words(left[tile.left_start : tile.left_stop])
         columns = words if tile.is_diagonal else pack_words(right[tile.right_start : tile.right_stop])
-        if bands is not None and bands_pay(bands, words, columns):
+        bands = choose_bands((words, columns), 8 * left.shape[1], max_distance_bits)
+        if bands is not None:
             yield from _probe_tile((words, columns), bands, tile, max_distance_bits)
         else:
             yield from _compare_tile(words, columns, tile, max_distance_bits)
@@ -112,9 +112,9 @@ def _compare_tile(words: Words, columns: Words, tile: Tile, max_distance_bits: i
 
 def _probe_tile(sides: tuple[Words, Words], bands: Bands, tile: Tile, max_distance_bits: int) -> Iterator[PairBlock]:
     """Visit only the pairs that an index by one band after the other proposes."""
-    for band in range(bands.n_bands):
-        left = index_band(sides[0], band)
-        right = left if tile.is_diagonal else index_band(sides[1], band)
+    for band in range(len(bands.places)):
+        left = index_band(sides[0], bands, band)
+        right = left if tile.is_diagonal else index_band(sides[1], bands, band)
         search = _BandSearch(left, right, bands, band, (np.uint64(max_distance_bits), tile.is_diagonal))
         starts = range(0, len(left.order), PROBED_ROWS)
         parts = (np.arange(start, min(start + PROBED_ROWS, len(left.order))) for start in starts)
@@ -150,11 +150,11 @@ class _BandSearch:
                 yield found
 
     def _visit(self, places: NDArray[np.int64], pairs: Columns) -> NDArray[np.int64]:
-        from overlens.search.kernels import visit_banded
+        from overlens.search.band_kernels import visit_banded
 
         left = self.left.order, self.left.words
         right = self.right.starts, self.right.order, self.right.words
-        band = self.band, np.uint64(self.bands.radius), self.bands.masks
+        band = self.band, np.uint64(self.bands.radius), self.bands.masks, self.bands.layout
         counts: NDArray[np.int64] = visit_banded(places, left, right, band, self.limits, pairs)
         return counts
 
