@@ -23,6 +23,8 @@ Numbers = NDArray[np.integer]
 
 ROWS, PAIRS = "rows.npy", "pairs.bin"
 BLOCK_ROWS = 2048
+HNSW_QUERIES = 1000
+"""Of a graph faiss 1.15 aborts the process where it is asked for the ranges of some thousand rows at once."""
 
 
 def load_rows(folder: Path, n: int, *, mapped: bool = False) -> NDArray[Any]:
@@ -137,7 +139,8 @@ def cosine_faiss_hnsw(folder: Path, *, n: int, **options: Any) -> Job:
     """Build a graph of all rows (M 32, the rest by default) and search it by rows; it misses pairs."""
     import faiss
 
-    return _faiss_job(load_rows(folder, n), lambda d: faiss.IndexHNSWFlat(d, 32, faiss.METRIC_INNER_PRODUCT), **options)
+    metric = faiss.METRIC_INNER_PRODUCT
+    return _faiss_job(load_rows(folder, n), lambda d: faiss.IndexHNSWFlat(d, 32, metric), batch=HNSW_QUERIES, **options)
 
 
 def _faiss_job(
@@ -147,6 +150,7 @@ def _faiss_job(
     min_similarity: float,
     queries: int,
     own: str,
+    batch: int = 0,
     **_: Any,
 ) -> Job:
     """Index all rows, search by the first `queries`, and scale the time of the search to all of them."""
@@ -157,10 +161,11 @@ def _faiss_job(
         index = make_index(rows.shape[1])
         index.add(rows)
         built = time.perf_counter()
-        limits, _, near = index.range_search(rows[:queries], least)
         with PairFile(own, len(rows)) as found:
-            left = np.repeat(np.arange(queries), np.diff(limits.astype(np.int64)))
-            found.add(np.minimum(left, near), np.maximum(left, near))
+            for first in range(0, queries, batch or queries):
+                limits, _, near = index.range_search(rows[first : min(queries, first + (batch or queries))], least)
+                left = first + np.repeat(np.arange(len(limits) - 1), np.diff(limits.astype(np.int64)))
+                found.add(np.minimum(left, near), np.maximum(left, near))
         searched = (time.perf_counter() - built) * len(rows) / queries
         return replace(found.answer(n_queries=queries), seconds=built - start + searched)
 
