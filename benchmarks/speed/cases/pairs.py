@@ -1,5 +1,7 @@
 """All pairs over a threshold: vectors by cosine, hashes by differing bits."""
 
+from dataclasses import replace
+
 from speed import agreement
 from speed.cases.sets import HASHES, PUBLISHED, VECTORS
 from speed.records import MAIN, Case, Side, Target
@@ -25,7 +27,7 @@ PAIRS = (
         "All pairs of {n:,} random rows x {d} with a cosine of at least {min_similarity}; one row in ten is a copy.",
         (
             Side("overlens", "pairs:cosine_overlens", note="rows mapped from the file"),
-            NUMPY,
+            replace(NUMPY, rounds=2),
             FLAT,
             Side(
                 "faiss HNSW",
