@@ -286,3 +286,41 @@ def test_a_scaled_picture_is_upright_and_so_is_its_full_size(orientation: int):
     assert size_px == full.shape[1::-1]
     halved = np.asarray(Image.fromarray(full).reduce(2), int)
     assert np.abs(pixels.astype(int) - halved).max() <= 4
+
+
+@pytest.mark.parametrize("progressive", [False, True], ids=["baseline", "progressive"])
+@pytest.mark.parametrize("subsampling", [0, 1, 2], ids=["4:4:4", "4:2:2", "4:2:0"])
+def test_colour_jpegs_have_the_pixels_that_pillow_reads(subsampling, progressive):
+    rng = np.random.default_rng(subsampling)
+    for height, width in ((1, 1), (7, 33), (64, 64), (121, 50)):
+        smooth = Image.fromarray(rng.integers(0, 256, (5, 6, 3), dtype=np.uint8)).resize((width, height))
+        stream = BytesIO()
+        smooth.save(stream, "JPEG", quality=83, subsampling=subsampling, progressive=progressive)
+        assert decode._read_jpeg(Image.open(stream), stream.getvalue()) is not None
+        np.testing.assert_array_equal(decode_rgb(stream.getvalue()), np.asarray(Image.open(stream)))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_damaged_jpegs_are_judged_by_pillow_alone(monkeypatch, seed):
+    rng = np.random.default_rng(seed)
+    stream = BytesIO()
+    Image.fromarray(rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)).save(stream, "JPEG")
+    data = bytearray(stream.getvalue())
+    if seed % 4 == 0:
+        del data[int(rng.integers(300, len(data))) :]
+    elif seed % 4 == 1:
+        del data[-2:]  # the marker of the end
+    else:
+        data[int(rng.integers(2, len(data)))] = int(rng.integers(256))
+    found = outcome(bytes(data))
+    monkeypatch.setattr(decode, "_read_jpeg", lambda *_: None)
+    expected = outcome(bytes(data))
+    assert found == expected
+
+
+def outcome(data):
+    try:
+        pixels = decode_rgb(data)
+    except DecodeError as error:
+        return str(error)
+    return pixels.shape, pixels.tobytes()

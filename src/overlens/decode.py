@@ -53,6 +53,7 @@ SCALED_SIDE_PX = 512
 
 _UNREAD_FORMATS = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
 _16_BIT_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
+_JPEG_FORMATS = frozenset({"JPEG", "MPO"})
 _ORIENTATION = 0x0112
 _SIDEWAYS = (5, 6, 7, 8)
 _BITS_PER_SAMPLE = 258
@@ -156,10 +157,14 @@ def _decode_file(data: bytes, min_side_px: int) -> tuple[NDArray[np.uint8], tupl
         _check_size(*image.size)
         size_px = image.size
         is_scaled = min_side_px > 0 and image.draft(None, (min_side_px, min_side_px)) is not None
-        image.load()
-        _check_size(*image.size)  # some containers know the size only now
+        pixels = None if is_scaled else _read_jpeg(image, data)
+        if pixels is None:
+            image.load()
+            _check_size(*image.size)  # some containers know the size only now
         orientation = _read_orientation(image)
-        pixels = np.asarray(_turn_upright(_to_rgb(image), orientation))
+        if pixels is None or orientation != 1:
+            picture = _to_rgb(image) if pixels is None else Image.fromarray(pixels)
+            pixels = np.asarray(_turn_upright(picture, orientation))
     if pixels.size == 0:
         raise DecodeError("the image has no pixels")
     height, width = pixels.shape[:2]
@@ -168,6 +173,25 @@ def _decode_file(data: bytes, min_side_px: int) -> tuple[NDArray[np.uint8], tupl
     elif orientation in _SIDEWAYS:
         size_px = size_px[::-1]
     return np.ascontiguousarray(pixels), size_px
+
+
+def _read_jpeg(image: "Image", data: bytes) -> NDArray[np.uint8] | None:
+    """Return the pixels of a colour JPEG as they are stored, or None for Pillow to read it.
+
+    Both are libjpeg-turbo and give the same pixels; this way spares Pillow's own storage, through which it hands
+    pixels over piece by piece while other threads wait. Whatever is out of order is Pillow's to judge.
+    """
+    if image.format not in _JPEG_FORMATS or image.mode != "RGB":
+        return None
+    from simplejpeg import decode_jpeg
+
+    try:
+        pixels: NDArray[np.uint8] = decode_jpeg(data, "RGB", fastdct=False, fastupsample=False, strict=True)
+    except MemoryError:
+        raise
+    except Exception:
+        return None
+    return pixels if pixels.shape[:2] == image.size[::-1] else None
 
 
 def _check_size(width: int, height: int) -> None:
