@@ -157,7 +157,7 @@ def _decode_file(data: bytes, min_side_px: int) -> tuple[NDArray[np.uint8], tupl
         _check_size(*image.size)
         size_px = image.size
         is_scaled = min_side_px > 0 and image.draft(None, (min_side_px, min_side_px)) is not None
-        pixels = None if is_scaled else _read_jpeg(image, data)
+        pixels = _read_jpeg(image, data)
         if pixels is None:
             image.load()
             _check_size(*image.size)  # some containers know the size only now
@@ -176,7 +176,7 @@ def _decode_file(data: bytes, min_side_px: int) -> tuple[NDArray[np.uint8], tupl
 
 
 def _read_jpeg(image: "Image", data: bytes) -> NDArray[np.uint8] | None:
-    """Return the pixels of a colour JPEG as they are stored, or None for Pillow to read it.
+    """Return the pixels of a colour JPEG at the size that `image` has by now, or None for Pillow to read it.
 
     Both are libjpeg-turbo and give the same pixels; this way spares Pillow's own storage, through which it hands
     pixels over piece by piece while other threads wait. Whatever is out of order is Pillow's to judge.
@@ -185,13 +185,15 @@ def _read_jpeg(image: "Image", data: bytes) -> NDArray[np.uint8] | None:
         return None
     from simplejpeg import decode_jpeg
 
+    width, height = image.size
+    options = {"fastdct": False, "fastupsample": False, "strict": True}
     try:
-        pixels: NDArray[np.uint8] = decode_jpeg(data, "RGB", fastdct=False, fastupsample=False, strict=True)
+        pixels: NDArray[np.uint8] = decode_jpeg(data, "RGB", min_height=height, min_width=width, **options)
     except MemoryError:
         raise
     except Exception:
         return None
-    return pixels if pixels.shape[:2] == image.size[::-1] else None
+    return pixels if pixels.shape[:2] == (height, width) else None
 
 
 def _check_size(width: int, height: int) -> None:
