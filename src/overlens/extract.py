@@ -1,8 +1,9 @@
 """One shard of images to features: each file is read and decoded once, for its hash, embedding and evidence together.
 
 Reading, decoding, hashing and the encoder's resizing run in a pool of threads, a bounded number of images ahead;
-batches go to the encoder one at a time. An image that cannot be used is a reason, never a row. A file that cannot be
-read at all is reported and not remembered: its next run may be luckier, and nothing on the file would tell.
+batches go to the encoder in a stream, so that the next are read while one is encoded. An image that cannot be used is
+a reason, never a row. A file that cannot be read at all is reported and not remembered: its next run may be luckier,
+and nothing on the file would tell.
 
 Shapes: n images of a shard, k of them kept, b values of a row, s pixels of the encoder's input.
 """
@@ -130,8 +131,7 @@ class Extractor:
         images: list[ImageFeatures] = []
         unreadable: list[Failure] = []
         vectors: list[NDArray[np.float32]] = []
-        for batch in self._batches(self._read_ahead(task), unreadable):
-            done, rows = self._encode(batch)
+        for done, rows in self._encode(self._batches(self._read_ahead(task), unreadable)):
             images += done
             vectors += [] if rows is None else [rows]
         return ShardFeatures(
@@ -211,13 +211,25 @@ class Extractor:
         pixels = decode_rgb(data)
         return pixels, (pixels.shape[1], pixels.shape[0])
 
-    def _encode(self, batch: Sequence[ImageFeatures]) -> tuple[list[ImageFeatures], NDArray[np.float32] | None]:
+    def _encode(
+        self, batches: Iterator[list[ImageFeatures]]
+    ) -> Iterator[tuple[list[ImageFeatures], NDArray[np.float32] | None]]:
+        """Yield the images of each batch, and the rows of those that have one or None where none was to be encoded."""
+        if self._encoder is None:
+            yield from ((batch, None) for batch in batches)
+            return
+        begun: deque[list[ImageFeatures]] = deque()
+        for rows, usable in self._encoder.encode_batches(_crops_of(batches, begun)):
+            verdicts = iter(usable)
+            yield [_without_crop(image, verdicts) for image in begun.popleft()], rows[usable] if len(rows) else None
+
+
+def _crops_of(batches: Iterator[list[ImageFeatures]], begun: deque[list[ImageFeatures]]) -> Iterator[Pixels]:
+    """Yield the crops of each batch for the encoder; note the batch."""
+    for batch in batches:
+        begun.append(batch)
         crops = [image.crop for image in batch if image.crop is not None]
-        if not crops or self._encoder is None:
-            return list(batch), None
-        rows, usable = self._encoder.encode(np.stack(crops))
-        verdicts = iter(usable)
-        return [_without_crop(image, verdicts) for image in batch], rows[usable]
+        yield np.stack(crops) if crops else np.empty((0, 1, 1, 3), np.uint8)
 
 
 def _read(path: Path, key: str) -> tuple[Stamp, bytes]:
