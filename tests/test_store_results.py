@@ -76,6 +76,8 @@ def test_different_values_have_different_fingerprints_and_equal_ones_the_same():
     assert len(set(found)) == len(VALUES)
     assert fingerprint({frozenset({"b", "a"}): 1}) in found
     assert fingerprint(View(("a",), np.arange(2))) in found
+    assert fingerprint({"a", "b"}) != fingerprint(["set", "a", "b"]) != fingerprint(["a", "b"])
+    assert fingerprint(["a", 1]) == fingerprint(("a", 1))
     assert fingerprint(1, 2) != fingerprint(12) != fingerprint("1", "2")
 
 
