@@ -110,7 +110,8 @@ class GroupTable:
 
 def tabled_by() -> str:
     """Return a digest of the code and the library that make the tables."""
-    return made_by(("pair_tables.py", "verify"), ("pyarrow",))
+    modules = "pair_tables.py", "verify", "verdicts.py", "evidence.py", "roster.py"
+    return made_by(modules, ("numpy", "pyarrow"))
 
 
 def judged_table(copies: Copies, features: Sequence[Features], couple: tuple[str, str] | None = None) -> JudgedTable:

@@ -14,7 +14,9 @@ _WORDS = tuple(field.name for field in fields(Projection) if field.name != "coor
 
 def laid_out_by() -> str:
     """Return a digest of the code and the libraries that lay images out on a plane."""
-    return made_by(("projections",), ("numba", "numpy", "openTSNE", "pynndescent", "scipy", "umap-learn"))
+    return made_by(
+        ("projections", "search", "stacked.py"), ("numba", "numpy", "openTSNE", "pynndescent", "scipy", "umap-learn")
+    )
 
 
 def pack_projection(projection: Projection) -> bytes:

@@ -42,8 +42,9 @@ HINTING = 1.04  # letters on the pixel grid come out wider than their outlines
 
 def drawn_by() -> str:
     """Return a digest of everything that draws pictures and pages, apart from what they show."""
-    libraries = "matplotlib", "numpy", "pillow", "plotly", "scipy"
-    return made_by(("report", "png.py", "thumbnails.py", "venn_layout.py", "venn_centres.py"), libraries)
+    shown = "overlap.py", "curves.py", "verdicts.py", "projections/methods.py"  # what pictures derive from records
+    drawing = "report", "png.py", "thumbnails.py", "venn_layout.py", "venn_centres.py"
+    return made_by((*shown, *drawing), ("matplotlib", "numpy", "pillow", "plotly", "scipy"))
 
 
 def dataset_colour(position: int) -> str:
