@@ -193,11 +193,9 @@ def measure_edits(
 
 def _made_of(known: KnownImages, features: Features, rows: NDArray[np.intp], probe: EditProbe) -> dict[str, str]:
     """Return by method what its scores are made of."""
-    code = made_by(
-        ("calibration/edits.py", "calibration/edit_scores.py"), ("numpy", "opencv-python-headless", "pillow")
-    )
     images = [(known.keys[row], known.digests[row]) for row in rows.tolist()]
-    edited = fingerprint(code, probe.edits, images, store.folder.name if (store := known.stores.evidence) else None)
+    renditions = None if known.stores.evidence is None else known.stores.evidence.folder.name
+    edited = fingerprint(made_by(*_CODE), probe.edits, images, renditions)
     found = {}
     if probe.encoder is not None:
         facts = probe.encoder.fingerprint, rows_fingerprint([features.require_embeddings()[rows]])
