@@ -25,7 +25,6 @@ LANES = 32
 """Sums of a dot product that run side by side, see `dot64`; scratch space of callers has as many places."""
 
 _BLOCK = 128
-_STEP = 1e-6
 
 _ONES = np.uint64(0x5555555555555555)
 _TWOS = np.uint64(0x3333333333333333)
@@ -109,7 +108,8 @@ def list_reached(tile: Integers, floor: np.signedinteger, is_diagonal: bool) -> 
 
 @compiled()
 def _count_reached(scores: Floats, floor: float) -> int:
-    # A loop without a branch, which is many times faster than looking at one score after the other.
+    # A loop without a branch, which is many times faster than looking at one score after the other. Rounding keeps the
+    # order of numbers, so that a float32 that reaches the floor reaches the rounded floor, too.
     n_reached, lowest = 0, np.float32(floor)
     for j in range(scores.shape[0]):
         n_reached += scores[j] >= lowest
@@ -155,8 +155,7 @@ def update_nearest(
         floor = max(np.float64(similarities[i, last]), floors[i]) - slack
         for start in range(0, tile.shape[1], _BLOCK):
             stop = min(start + _BLOCK, tile.shape[1])
-            # Rounded to float32 the floor may rise: one that is a little lower skips nothing that could enter.
-            if _count_reached(tile[i, start:stop], floor - _STEP) == 0:
+            if _count_reached(tile[i, start:stop], floor) == 0:
                 continue
             for j in range(start, stop):
                 if tile[i, j] < floor or offsets[0] + i == offsets[1] + j:
