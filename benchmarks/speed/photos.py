@@ -7,7 +7,7 @@ texture are those of photographs, and a file has some 0.3 bytes a pixel.
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.resources import files
@@ -28,6 +28,8 @@ DATASETS = ("gallery", "archive", "web")
 N_CLASSES = 10
 N_PATCHES = 9
 GRAIN_SIDE = 4096
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
+REAL = ("caltech101_mini", "pacs_mini")
 GROUP = 10
 """Pictures made together; the last of a group is a copy of the fifth."""
 
@@ -37,11 +39,34 @@ def write_photos(folder: Path, size: Mapping[str, Any], _: Workshop) -> None:
 
     The size says how many, `photos`, and from which range of `megapixels` each is drawn.
     """
+    _write_all(folder, size, ())
+
+
+def write_real_photos(folder: Path, size: Mapping[str, Any], _: Workshop) -> None:
+    """Write files as `write_photos` does, but of real photographs, enlarged, as far as they go.
+
+    Laid pictures share their patches, which keeps verification busy in a way that no collection of photographs does.
+    """
+    found = sorted(file for name in REAL for file in (SHARED / name).glob("**/*.jpg"))
+    np.random.default_rng(0).shuffle(found)
+    _write_all(folder, size, found)
+    told = f"{min(len(found), size['photos']):,} of {size['photos']:,} real photographs, the rest laid from patches"
+    (folder / "told.txt").write_text(told if found else "pictures laid from patches")
+
+
+def _write_all(folder: Path, size: Mapping[str, Any], real: Sequence[Path]) -> None:
     sources, grain = load_photographs(), _make_grain()
-    write = partial(_write_group, folder, dict(size), sources, grain)
+
+    def make(number: int) -> bytes:
+        rng = np.random.default_rng(number)
+        if number < len(real):
+            return _encode(_with_grain(rng, _enlarge(rng, real[number], size["megapixels"]), grain), 90)
+        return _make_jpeg(rng, sources, grain, size["megapixels"])
+
     with ThreadPoolExecutor(available_cores()) as pool:
-        pairs = [pair for found in pool.map(write, range(0, size["photos"], GROUP)) for pair in found]
-    (folder / "planted.json").write_text(json.dumps(pairs))
+        groups = pool.map(partial(_write_group, folder, size["photos"], make), range(0, size["photos"], GROUP))
+        planted = [pair for pairs in groups for pair in pairs]
+    (folder / "planted.json").write_text(json.dumps(planted))
 
 
 def load_photographs() -> list[Image.Image]:
@@ -69,15 +94,12 @@ def write_small_pictures(folder: Path, size: Mapping[str, Any], _: Workshop) -> 
             (folder / f"{start:06d}" / f"{number:06d}.jpg").write_bytes(data)
 
 
-def _write_group(
-    folder: Path, size: Mapping[str, Any], sources: Sequence[Image.Image], grain: Image.Image, start: int
-) -> list[tuple[str, str]]:
+def _write_group(folder: Path, n_photos: int, make: Callable[[int], bytes], start: int) -> list[tuple[str, str]]:
     files: dict[int, tuple[str, bytes]] = {}
     planted: list[tuple[str, str]] = []
-    for number in range(start, min(start + GROUP, size["photos"])):
-        rng = np.random.default_rng(number)
+    for number in range(start, min(start + GROUP, n_photos)):
         is_copy = number % GROUP == GROUP - 1
-        data = _copied(files[number - 5][1], number) if is_copy else _make_jpeg(rng, sources, grain, size["megapixels"])
+        data = _copied(files[number - 5][1], number) if is_copy else make(number)
         name = f"{DATASETS[number % 3]}/class-{number // 3 % N_CLASSES}/{number:05d}.jpg"
         files[number] = name, data
         if is_copy:
@@ -86,6 +108,14 @@ def _write_group(
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
     return planted
+
+
+def _enlarge(rng: np.random.Generator, file: Path, megapixels: Sequence[float]) -> Image.Image:
+    with Image.open(file) as opened:
+        photograph = opened.convert("RGB")
+    factor = (rng.uniform(*megapixels) * 1e6 / (photograph.width * photograph.height)) ** 0.5
+    size = int(photograph.width * factor), int(photograph.height * factor)
+    return photograph.resize(size, Image.Resampling.BICUBIC)
 
 
 def _make_jpeg(

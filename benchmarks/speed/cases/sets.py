@@ -1,7 +1,7 @@
 """The sets of data that the cases work on."""
 
 from speed.data import write_clusters, write_hashes, write_published_vectors, write_vectors
-from speed.photos import write_photos, write_small_pictures
+from speed.photos import write_photos, write_real_photos, write_small_pictures
 from speed.records import Data
 from speed.tower import write_tower_data
 
@@ -13,6 +13,7 @@ TOWER_SIZES = {
 }
 
 PHOTOS = Data("photos", write_photos, ("photos",))
+REAL_PHOTOS = Data("real-photos", write_real_photos, ("photos",))
 MUSEUM = Data("museum", write_photos, ("photos",))
 TOWER = Data("tower", write_tower_data, ("photos",))
 SMALL = Data("small", write_small_pictures, ("small",))

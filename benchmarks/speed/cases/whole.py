@@ -1,7 +1,7 @@
 """Maps, whole runs, their memory, and others who look for duplicates in a folder."""
 
 from speed import agreement
-from speed.cases.sets import CLUSTERS, PHOTO_MEGAPIXELS, PHOTOS, SMALL
+from speed.cases.sets import CLUSTERS, PHOTO_MEGAPIXELS, REAL_PHOTOS, SMALL
 from speed.records import FASTDUP, IMAGEDEDUP, MAIN, Case, Side, Target
 
 WHOLE = (
@@ -48,7 +48,7 @@ WHOLE = (
             "usual": {"n": 1500, "photos": 1500, "megapixels": PHOTO_MEGAPIXELS},
             "full": {"n": 3000, "photos": 3000, "megapixels": PHOTO_MEGAPIXELS},
         },
-        PHOTOS,
+        REAL_PHOTOS,
         None,
         (
             Target(
@@ -132,7 +132,7 @@ WHOLE = (
             "quick": {"n": 60, "photos": 60, "megapixels": PHOTO_MEGAPIXELS},
             "usual": {"n": 1500, "photos": 1500, "megapixels": PHOTO_MEGAPIXELS},
         },
-        PHOTOS,
+        REAL_PHOTOS,
         agreement.compare_planted,
         rounds=1,
         fresh=True,
