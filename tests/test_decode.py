@@ -300,6 +300,16 @@ def test_colour_jpegs_have_the_pixels_that_pillow_reads(subsampling, progressive
         np.testing.assert_array_equal(decode_rgb(stream.getvalue()), np.asarray(Image.open(stream)))
 
 
+def test_another_library_of_pillow_is_followed(monkeypatch: pytest.MonkeyPatch):
+    data = encode(Image.fromarray(RAMP), "JPEG")
+    monkeypatch.setattr("PIL.features.check_feature", lambda name: name != "libjpeg_turbo")
+    decode._reads_by_turbo.cache_clear()
+    try:
+        assert decode._read_jpeg(Image.open(BytesIO(data)), data) is None
+    finally:
+        decode._reads_by_turbo.cache_clear()
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_damaged_jpegs_are_judged_by_pillow_alone(monkeypatch, seed):
     rng = np.random.default_rng(seed)

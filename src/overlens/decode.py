@@ -178,10 +178,10 @@ def _decode_file(data: bytes, min_side_px: int) -> tuple[NDArray[np.uint8], tupl
 def _read_jpeg(image: "Image", data: bytes) -> NDArray[np.uint8] | None:
     """Return the pixels of a colour JPEG at the size that `image` has by now, or None for Pillow to read it.
 
-    Both are libjpeg-turbo and give the same pixels; this way spares Pillow's own storage, through which it hands
+    Where both are libjpeg-turbo they give the same pixels; this way spares Pillow's own storage, through which it hands
     pixels over piece by piece while other threads wait. Whatever is out of order is Pillow's to judge.
     """
-    if image.format not in _JPEG_FORMATS or image.mode != "RGB":
+    if image.format not in _JPEG_FORMATS or image.mode != "RGB" or not _reads_by_turbo():
         return None
     from simplejpeg import decode_jpeg
 
@@ -194,6 +194,14 @@ def _read_jpeg(image: "Image", data: bytes) -> NDArray[np.uint8] | None:
     except Exception:
         return None
     return pixels if pixels.shape[:2] == (height, width) else None
+
+
+@cache
+def _reads_by_turbo() -> bool:
+    """Whether Pillow reads JPEGs by libjpeg-turbo; others, such as libjpeg 9, upsample colours in another way."""
+    from PIL import features
+
+    return bool(features.check_feature("libjpeg_turbo"))
 
 
 def _check_size(width: int, height: int) -> None:
