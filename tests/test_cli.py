@@ -149,6 +149,18 @@ def test_verbose_shows_the_traceback(tmp_path: Path):
     assert "Traceback" in run("compute", "--verbose", cwd=tmp_path).stderr
 
 
+def test_verbose_tells_what_each_part_took_and_all_of_them_last(tmp_path: Path):
+    write_pictures(tmp_path / "a", range(3))
+    options = "--method perceptual --no-verify --projections none --max-images 3 --output out --verbose".split()
+    done = run("compute", "--datasets", "a=a", *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    parts = dict(re.findall(r"^([A-Z][^:\n]*): ([0-9.]+) s, [0-9.]+%$", done.stderr, re.MULTILINE))
+    total = float(parts.pop("All"))
+    assert {"Features of a", "Lists and encoder", "Everything else"} <= parts.keys()
+    assert sum(map(float, parts.values())) == pytest.approx(total, abs=0.01 * len(parts))
+    assert done.stderr.rstrip().endswith("100.0%")
+
+
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pictures")
