@@ -61,8 +61,8 @@ WHOLE = (
         ),
         rounds=1,
         fresh=True,
-        remark="Of 3,000 images with FULL=1. Verification judges each candidate pair by its pixels; `--no-verify` leaves "
-        "it out.",
+        remark="Of 3,000 images with FULL=1. Verification judges each candidate pair by its pixels; `--no-verify` "
+        "leaves it out.",
         unit="images",
     ),
     Case(
