@@ -18,6 +18,7 @@ from speed.records import MAIN, OVERLENS, Answer, Case, CaseResult, Comparison, 
 from speed.report import digits, judge, tell_case
 from speed.rivals import REQUIREMENTS, read_requirements
 from speed.sides.pairs import PairFile
+from speed.sides.whole import save_names
 
 BENCH = Path(__file__).resolve().parents[1] / "benchmarks" / "bench.py"
 
@@ -131,11 +132,11 @@ def save_pairs(folder: Path, name: str, n: int, pairs: list[tuple[int, int]], qu
     [
         ([(2, 3), (0, 1), (1, 4)], 0, "the same 3 pairs"),
         ([(0, 1), (1, 0), (2, 3), (4, 1), (1, 4)], 0, "the same 3 pairs"),
-        ([(0, 1), (1, 4)], 0, "66.67% of 3 pairs, 0 others"),
-        ([(0, 1), (1, 4), (2, 3), (2, 4)], 0, "100.00% of 3 pairs, 1 others"),
+        ([(0, 1), (1, 4)], 0, "2 of 3 pairs, 0 others"),
+        ([(0, 1), (1, 4), (2, 3), (2, 4)], 0, "3 of 3 pairs, 1 others"),
         ([(0, 1)], 1, "the same 1 pairs"),
         ([(0, 1)], -3, "the same 1 pairs"),
-        ([], 0, "0.00% of 3 pairs, 0 others"),
+        ([], 0, "0 of 3 pairs, 0 others"),
     ],
     ids=["order", "both ways", "missing", "extra", "of the first query", "among the first rows", "none"],
 )
@@ -210,11 +211,25 @@ def test_the_median_and_the_range_of_rounds_are_told():
 
 
 @pytest.mark.parametrize("power", [1.0, 2.0], ids=["linear", "square"])
-def test_the_exponent_is_that_of_the_long_runs(power):
-    n = (10, 1000, 2000, 4000, 8000)
-    seconds = (0.04, *(0.1 * (rows / 1000) ** power for rows in n[1:]))
+def test_the_exponent_is_that_of_the_larger_half(power):
+    n = (10, 100, 1000, 2000, 4000, 8000)
+    seconds = (0.04, 0.05, 0.1, *(0.1 * (rows / 1000) ** power for rows in n[3:]))
     assert Growth("", "", n, seconds).exponent == pytest.approx(power)
-    assert Growth("", "", n[:3], seconds[:3]).exponent is None
+    assert Growth("", "", n[3:], seconds[3:]).exponent == pytest.approx(power)
+    assert Growth("", "", n[:2], seconds[:2]).exponent is None
+
+
+@pytest.mark.parametrize(
+    "name", ["{folder}/a/1.jpg", "a/1.jpg", "{relative}/a/1.jpg"], ids=["absolute", "in the folder", "from here"]
+)
+def test_names_of_all_kinds_become_those_in_the_folder(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "photos"
+    (folder / "a").mkdir(parents=True)
+    (folder / "a" / "1.jpg").write_text("")
+    given = name.format(folder=folder, relative="photos")
+    save_names([(given, "b/2.jpg"), ("b/2.jpg", given), (given, given)], str(tmp_path), folder)
+    assert json.loads((tmp_path / "names.json").read_text()) == [["a/1.jpg", "b/2.jpg"]]
 
 
 def test_data_is_written_once_and_never_left_half_done(tmp_path):

@@ -41,8 +41,7 @@ def compare_pairs(comparison: Comparison) -> Mapping[str, str]:
         if not len(missing) and not len(extra):
             words[name] = f"the same {len(expected):,} pairs"
             continue
-        share = 1 - len(missing) / max(1, len(expected))
-        words[name] = f"{share:.2%} of {len(expected):,} pairs, {len(extra):,} others"
+        words[name] = f"{len(expected) - len(missing):,} of {len(expected):,} pairs, {len(extra):,} others"
         if "min_similarity" in comparison.size:
             words[name] += _tell_distance(comparison, np.concatenate([missing, extra]))
     return words

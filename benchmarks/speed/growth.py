@@ -14,8 +14,8 @@ from speed.cases.sets import HASHES, VECTORS
 from speed.race import Worker, WorkerError, make_data
 from speed.records import MAIN, OVERLENS, Data, Side, Workshop
 
-LEAST_SECONDS = 0.05
-"""Below this a run is mostly fixed cost, and is left out of the fit."""
+LEAST_FITTED = 3
+"""Sizes that an exponent needs; it is fitted to the larger half of them, as small runs are mostly fixed cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,10 @@ class Growth:
 
     @property
     def exponent(self) -> float | None:
-        """Slope of log time over log n, by least squares over the runs that are long enough; None of fewer than 3."""
-        points = [(log(n), log(s)) for n, s in zip(self.n, self.seconds, strict=True) if s >= LEAST_SECONDS]
-        if len(points) < 3:
+        """Slope of log time over log n, fitted to the larger half of the sizes; None of fewer than three."""
+        points = [(log(n), log(s)) for n, s in zip(self.n, self.seconds, strict=True)]
+        points = points[-max(LEAST_FITTED, (len(points) + 1) // 2) :]
+        if len(points) < LEAST_FITTED:
             return None
         mean_x, mean_y = (sum(column) / len(points) for column in zip(*points, strict=True))
         spread = sum((x - mean_x) ** 2 for x, _ in points)

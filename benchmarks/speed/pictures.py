@@ -54,10 +54,10 @@ def draw_growth(growth: Sequence[Growth], path: Path) -> None:
 
 
 def _bars(case: Case, result: CaseResult) -> list[Bar]:
-    """Return name, ratio (None where it failed) and colour of each side but the first."""
-    if result.failure or not result.sides or result.sides[0].figure("seconds") is None:
+    """Return name, ratio (None where it failed) and colour of each side but the first; none where time is no matter."""
+    if not case.unit or result.failure or not result.sides or result.sides[0].figure("seconds") is None:
         return []
-    parts = {side.name for side in case.sides if side.is_part}
+    parts = {side.name for side in case.sides if side.is_part or side.name.startswith("overlens")}
     first = result.sides[0].median_s
     bars: list[Bar] = []
     for side in result.sides[1:]:
@@ -99,6 +99,6 @@ def _finish_axes(axes: Axes, ratios: Sequence[float], n_lines: int) -> None:
     axes.tick_params(axis="y", length=0)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
-    kinds = ((SLOWER, "slower than overlens"), (FASTER, "faster"), (PART, "does a part of the job only"))
+    kinds = ((SLOWER, "slower than overlens"), (FASTER, "faster"), (PART, "overlens otherwise, or a part of the job"))
     handles = [Patch(color=colour, label=label) for colour, label in kinds]
     axes.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=8, frameon=False)

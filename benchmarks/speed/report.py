@@ -22,8 +22,8 @@ interpreter, libraries, data and mapped pages. Answers are compared, not only ti
 
 GROWTH_HEAD = """## Growth
 
-Time against the number of rows: vectors of 512 values, hashes of 64 bits. The exponent is fitted to the runs of at
-least 0.05 s; 2 means that twice the rows take four times as long.
+Time against the number of rows: vectors of 512 values, hashes of 64 bits. The exponent is fitted to the larger half of
+the sizes; 2 means that twice the rows take four times as long.
 
 ![Time against the number of rows](growth.png)
 """

@@ -135,8 +135,9 @@ def save_names(pairs: Pairs, own: str, folder: Path | None = None) -> Answer:
     """Keep pairs of names relative to the folder, each once."""
 
     def relative(name: str) -> str:
-        path = Path(name)
-        return path.relative_to(folder).as_posix() if folder and path.is_absolute() else path.as_posix()
+        path = Path(name)  # absolute, relative to where the process runs, or relative to the folder: each has its way
+        inside = folder is not None and path.resolve().is_relative_to(folder)
+        return (path.resolve().relative_to(folder) if folder and inside else path).as_posix()
 
     unique = {tuple(sorted((relative(str(one)), relative(str(two))))) for one, two in pairs}
     kept = sorted(pair for pair in unique if pair[0] != pair[1])
