@@ -224,6 +224,7 @@ class Analysis:
             "datasets": {name: _dataset_numbers(features) for name, features in self.datasets.items()},
             "reference": self.config.reference,
             "model": None if self.model is None else asdict(self.model),
+            "scaled_decode": self.config.scaled_decode,
             "methods": {method: self._method_numbers(method) for method in self.overlaps()},
             "identifiers": {
                 one.dataset: {"source": one.source, "n_identified": one.n_identified} for one in self.identifiers

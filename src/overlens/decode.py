@@ -50,6 +50,9 @@ MAX_PIXELS = 178_956_970
 
 SCALED_SIDE_PX = 512
 """No side of a scaled JPEG is shorter: that of a rendition, and what twice as many pixels as a hash looks at need."""
+SCALED_NOTICE = (
+    "large JPEGs are read at a fraction of their size (--scaled-decode), so some hash bits differ from those in full"
+)
 
 _UNREAD_FORMATS = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
 _16_BIT_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})

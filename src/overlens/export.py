@@ -39,13 +39,14 @@ def export_features(
     listing, hashes = known.listing, known.hash_rows()
     names, labels = _list_bytes(known.keys), _list_bytes(known.labels)
     before = _read_description(layout)
-    description = _with_kept(layout, before, _describe(known, names, model, hashing))
-    if before != description or not _is_complete(layout, description, labels):
+    wanted = {"names_sha256": _sha256(names), "labels_sha256": _sha256(labels)}
+    description = _with_kept(layout, before, _describe(known, model, hashing))
+    if before != {**description, **_digest_files(layout, description)} or not wanted.items() <= before.items():
         _remove_misleading(layout, before, description)
         write_bytes(layout.labels, labels)
         _write_stored(known, layout, hashes, hashing.n_bits)
         write_bytes(layout.names, names)
-        write_json(layout.description, description)
+        write_json(layout.description, {**description, **_digest_files(layout, description)})
     embeddings = None
     if known.stores.embeddings is not None:
         embeddings = np.load(layout.embeddings, mmap_mode="r", allow_pickle=False)
@@ -105,14 +106,14 @@ def _list_bytes(values: Sequence[str | None]) -> bytes:
     return (json.dumps(values, ensure_ascii=False) + "\n").encode("utf-8")
 
 
-def _describe(known: KnownImages, names: bytes, model: ModelInfo | None, hashing: HashConfig) -> dict[str, Any]:
+def _describe(known: KnownImages, model: ModelInfo | None, hashing: HashConfig) -> dict[str, Any]:
     images = json.dumps([known.keys, known.digests])
     stores = {"embeddings": known.stores.embeddings, "hashes": known.stores.hashes}
     described_hashes = {"hash_type": hashing.hash_type, "hash_size": hashing.hash_size, "recipe": hash_recipe()}
     return {
         "n_images": len(known.rows),
-        "images_sha256": hashlib.sha256(images.encode("utf-8")).hexdigest(),
-        "names_sha256": hashlib.sha256(names).hexdigest(),
+        "images_sha256": _sha256(images.encode("utf-8")),
+        "scaled_decode": known.stores.scaled,
         "embeddings": asdict(model) if model is not None and known.stores.embeddings is not None else None,
         "hashes": described_hashes if known.stores.hashes is not None else None,
         "stores": {name: store.folder.name for name, store in stores.items() if store is not None},
@@ -121,15 +122,40 @@ def _describe(known: KnownImages, names: bytes, model: ModelInfo | None, hashing
 
 def _with_kept(layout: AnalysisLayout, before: dict[str, Any], description: dict[str, Any]) -> dict[str, Any]:
     """Return the description, where it is of the same images as before with the parts that this run does not need."""
-    if before.get("images_sha256") != description["images_sha256"]:
+    if any(before.get(same) != description[same] for same in ("images_sha256", "scaled_decode")):
         return description
-    return {key: value or _if_kept(layout, key, before) for key, value in description.items()}
+    return {
+        key: before.get(key) if key in _stored_files(layout) and not value and _is_kept(layout, key, before) else value
+        for key, value in description.items()
+    }
 
 
-def _if_kept(layout: AnalysisLayout, part: str, before: dict[str, Any]) -> object:
-    """Return what was said of a part that this run does not need, as long as its file is there."""
-    path = {"embeddings": layout.embeddings, "hashes": layout.hashes}.get(part)
-    return before.get(part) if path is not None and path.is_file() else None
+def _is_kept(layout: AnalysisLayout, part: str, before: dict[str, Any]) -> bool:
+    """Whether the file of a part that this run does not need is what was said of it."""
+    digest = _digest_file(_stored_files(layout)[part])
+    return digest is not None and digest == before.get(f"{part}_sha256")
+
+
+def _stored_files(layout: AnalysisLayout) -> dict[str, Path]:
+    return {"embeddings": layout.embeddings, "hashes": layout.hashes}
+
+
+def _digest_files(layout: AnalysisLayout, description: dict[str, Any]) -> dict[str, str | None]:
+    """Return the digest of each exported file as it is on the disk; None for one that is missing or not described."""
+    stored = {part: path for part, path in _stored_files(layout).items() if description[part]}
+    files = {"names": layout.names, "labels": layout.labels, **stored}
+    return {f"{part}_sha256": _digest_file(files.get(part)) for part in ("names", "labels", "embeddings", "hashes")}
+
+
+def _digest_file(path: Path | None) -> str | None:
+    if path is None or not path.is_file():
+        return None
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _read_description(layout: AnalysisLayout) -> dict[str, Any]:
@@ -139,14 +165,6 @@ def _read_description(layout: AnalysisLayout) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _is_complete(layout: AnalysisLayout, description: dict[str, Any], labels: bytes) -> bool:
-    optional = {"embeddings": layout.embeddings, "hashes": layout.hashes}
-    described = [layout.names, *(path for part, path in optional.items() if description[part])]
-    return (
-        all(path.is_file() for path in described) and layout.labels.is_file() and layout.labels.read_bytes() == labels
-    )
 
 
 def _remove_misleading(layout: AnalysisLayout, before: dict[str, Any], description: dict[str, Any]) -> None:

@@ -33,9 +33,15 @@ SHARD_IMAGES = 256
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """The stores of one dataset that a run needs, by feature, in the order of `FEATURES`."""
+    """The stores of one dataset that a run needs.
+
+    Attributes:
+        by_feature: Feature -> its store, in the order of `FEATURES`.
+        scaled: Whether the features are of pixels that were decoded at a fraction of their size.
+    """
 
     by_feature: Mapping[str, FeatureStore]
+    scaled: bool = False
 
     @classmethod
     def open(
@@ -63,7 +69,8 @@ class Stores:
             {
                 feature: FeatureStore.open(folder, name, {**facts, "decoder": decoder_version(scaled=scaled)})
                 for feature, (name, facts) in names_and_facts.items()
-            }
+            },
+            scaled,
         )
 
     @property

@@ -12,6 +12,7 @@ from itertools import combinations
 
 from overlens.config import HashConfig, RunConfig
 from overlens.counted import counted
+from overlens.decode import SCALED_NOTICE
 from overlens.encoders import Encoder, LoadedEncoder, load_encoder, wrap_encoder
 from overlens.errors import ConfigError, DatasetError
 from overlens.hashes.compute import check_hash_size
@@ -23,9 +24,6 @@ from overlens.sources.manifest import column_names
 from overlens.unused_options import tell_unused
 
 LOG = logging.getLogger(__name__)
-SCALED = (
-    "large JPEGs are read at a fraction of their size (--scaled-decode), so some hash bits differ from those in full"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,7 @@ def plan_images(config: RunConfig, encoder: Encoder | None = None) -> ImagePlan:
     notices = tell_unused(config, has_object=encoder is not None)
     notices += [sentence for listing in listings for sentence in tell(listing.dataset, listing.notices)]
     notices += _tell_same_files(listings)
-    notices += tell("decoding", [SCALED]) if config.scaled_decode else []
+    notices += tell("decoding", [SCALED_NOTICE]) if config.scaled_decode else []
     loaded = _start_encoder(config, encoder) if config.needs_embeddings else None
     return ImagePlan(tuple(listings), loaded, (*notices, *(loaded.notices if loaded else ())))
 

@@ -1,7 +1,7 @@
 """Read `analysis/features.json`: what our own exports of a dataset hold, written after all of them.
 
-The file ties the exports together: it counts the rows, holds the digest of `names.json`, and names the encoder and the
-hash that made the other two files. Where it does not fit `names.json`, an export was cut off between two files, and
+The file ties the exports together: it counts the rows, holds the digest of each, and names the encoder and the hash
+that made them. Where it does not fit `names.json`, an export was cut off between two files, and
 rows would be taken for those of other images; that is refused. Published data from elsewhere has no such file, and
 nothing is known of how it was made.
 """
@@ -37,11 +37,13 @@ class Description:
         path: The file that says so.
         model: The encoder of `embeddings.npy`; None if that file is not one of the exports.
         hashing: The hash of `hashes.json`; None if that file is not one of the exports.
+        is_scaled: Whether large JPEGs were read at a fraction of their size.
     """
 
     path: Path
     model: ModelInfo | None
     hashing: HashConfig | None
+    is_scaled: bool = False
 
 
 def read_description(analysis: AnalysisLayout, n_names: int) -> Description | None:
@@ -57,20 +59,36 @@ def read_description(analysis: AnalysisLayout, n_names: int) -> Description | No
     path = analysis.description
     if not path.is_file():
         return None
-    content = _read_object(path, "the file", read_json(path), _DESCRIPTION_TYPES)
+    read = read_json(path)
+    content = _read_object(path, "the file", read, _DESCRIPTION_TYPES)
     if content["names_sha256"] != _digest(analysis.names) or content["n_images"] != n_names:
         raise DatasetError(
             f"{path} does not fit the {n_names} names in {analysis.names.name}: an export was cut off, or these names "
             f"are from elsewhere; run the command without --from-embeddings again, or remove {path.name}"
         )
+    stated: dict[str, object] = dict(read) if isinstance(read, tuple) else {}
+    _require_unaltered(analysis, stated)
     if content["embeddings"] is None and content["hashes"] is None:
         raise DatasetError(f"{path} lists neither embeddings nor hashes; run the command without --from-embeddings")
-    return Description(path, _read_model(path, content["embeddings"]), _read_hashing(path, content["hashes"]))
+    model, hashing = _read_model(path, content["embeddings"]), _read_hashing(path, content["hashes"])
+    return Description(path, model, hashing, stated.get("scaled_decode") is True)
+
+
+def _require_unaltered(analysis: AnalysisLayout, content: Mapping[str, object]) -> None:
+    """See that rows are those that were exported; descriptions of earlier versions have no digest of them."""
+    for part, path in (("embeddings", analysis.embeddings), ("hashes", analysis.hashes)):
+        said = content.get(f"{part}_sha256")
+        if content[part] is not None and isinstance(said, str) and path.is_file() and said != _digest(path):
+            raise DatasetError(
+                f"{path} is not what {analysis.description.name} beside it describes: it was altered, or an export was "
+                f"cut off; run the command without --from-embeddings again, or remove {analysis.description.name}"
+            )
 
 
 def _digest(path: Path) -> str:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise DatasetError(f"cannot read {path}: {error.strerror}; check that it is a readable file") from error
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overlens.config import DatasetSpec, HashConfig
-from overlens.decode import image_extensions
+from overlens.decode import SCALED_NOTICE, image_extensions
 from overlens.records import Failure, Features, FloatRows, ModelInfo
 from overlens.sources.cap import notice_cap
 from overlens.sources.description import read_description
@@ -90,6 +90,7 @@ def load_published(
         n_bits=columns.n_bits,
         notices=(
             *notice_files(place, description),
+            *((SCALED_NOTICE,) if description and description.is_scaled else ()),
             *notice_cap(max_images, len(names)),
             *_notice_lengths(place, columns, measured),
             *labels.notices,
