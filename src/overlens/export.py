@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from overlens.atomic import replaced_file, replaced_text, write_bytes, write_json
 from overlens.config import HashConfig
+from overlens.digests import digest_if_there
 from overlens.features import KnownImages
 from overlens.fewshot import Split
 from overlens.hashes.compute import hash_recipe, hashes_to_hex
@@ -132,7 +133,7 @@ def _with_kept(layout: AnalysisLayout, before: dict[str, Any], description: dict
 
 def _is_kept(layout: AnalysisLayout, part: str, before: dict[str, Any]) -> bool:
     """Whether the file of a part that this run does not need is what was said of it."""
-    digest = _digest_file(_stored_files(layout)[part])
+    digest = digest_if_there(_stored_files(layout)[part])
     return digest is not None and digest == before.get(f"{part}_sha256")
 
 
@@ -144,14 +145,8 @@ def _digest_files(layout: AnalysisLayout, description: dict[str, Any]) -> dict[s
     """Return the digest of each exported file as it is on the disk; None for one that is missing or not described."""
     stored = {part: path for part, path in _stored_files(layout).items() if description[part]}
     files = {"names": layout.names, "labels": layout.labels, **stored}
-    return {f"{part}_sha256": _digest_file(files.get(part)) for part in ("names", "labels", "embeddings", "hashes")}
-
-
-def _digest_file(path: Path | None) -> str | None:
-    if path is None or not path.is_file():
-        return None
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    digests = {part: digest_if_there(path) for part, path in files.items()}
+    return {f"{part}_sha256": digests.get(part) for part in ("names", "labels", "embeddings", "hashes")}
 
 
 def _sha256(data: bytes) -> str:

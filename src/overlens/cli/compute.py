@@ -49,9 +49,9 @@ def option(heading: str, name: str, *others: str, **settings: Any) -> Decorator:
     DATA,
     "--scaled-decode",
     is_flag=True,
-    help="Read JPEGs whose sides have 1024 pixels or more at 1/2, 1/4 or 1/8, never below 512: reading and hashing large "
-    "ones takes a third less time. Of 83 above 2 megapixels 6% got another phash, of all bits 0.2%; embeddings kept "
-    "cosine 0.998.",
+    help="Read JPEGs whose sides have 1024 pixels or more at 1/2, 1/4 or 1/8, never below 512: reading and hashing "
+    "large ones takes a third less time. Of 83 above 2 megapixels 6% got another phash, of all bits 0.2%; embeddings "
+    "kept cosine 0.998.",
 )
 @option(PAIRS, "--method", type=click.Choice([*METHODS, BOTH]), help="How to find duplicates.")
 @option(

@@ -1,7 +1,7 @@
 """Numbers of 16 bits with the range of float32: rounding to them, and products of rows that hold them.
 
 A bfloat16 is the upper half of a float32, so its 8 significant bits multiply exactly in float32, where sums are kept.
-Processors with instructions for it (AVX-512 BF16, AMX) multiply two to eight times as many as of float32.
+Processors with instructions for it (AVX-512 BF16, AMX) multiply more of them at once than of float32.
 
 Shapes: n and m rows, w values of a row.
 """

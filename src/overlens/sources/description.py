@@ -6,7 +6,6 @@ rows would be taken for those of other images; that is refused. Published data f
 nothing is known of how it was made.
 """
 
-import hashlib
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import get_args, get_type_hints
 
 from overlens.config import HashConfig
+from overlens.digests import digest_file
 from overlens.errors import ConfigError, DatasetError
 from overlens.layout import AnalysisLayout
 from overlens.records import ModelInfo
@@ -87,8 +87,7 @@ def _require_unaltered(analysis: AnalysisLayout, content: Mapping[str, object]) 
 
 def _digest(path: Path) -> str:
     try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return digest_file(path)
     except OSError as error:
         raise DatasetError(f"cannot read {path}: {error.strerror}; check that it is a readable file") from error
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from overlens.atomic import remove_partials, write_bytes, write_json
+from overlens.digests import digest_if_there
 from overlens.layout import CrossLayout
 
 
@@ -40,14 +41,14 @@ class Results:
     def holds(self, path: Path, fingerprint: str) -> bool:
         """Whether the file at `path` is what was made of something with this fingerprint."""
         record = self._read(path)
-        is_made = record.get("made_of") == fingerprint and record.get("sha256") == _digest_file(path)
+        is_made = record.get("made_of") == fingerprint and record.get("sha256") == digest_if_there(path)
         if is_made:
             self.held.add(path)
         return is_made
 
     def record(self, path: Path, fingerprint: str) -> None:
         """Keep that the file at `path` was made of something with this fingerprint."""
-        self._keep(path, fingerprint, _digest_file(path))
+        self._keep(path, fingerprint, digest_if_there(path))
 
     def write(self, path: Path, fingerprint: str, make: Callable[[], bytes]) -> None:
         """Write what `make` returns, unless the file holds just that already."""
@@ -72,11 +73,3 @@ class Results:
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix().encode("utf-8", "backslashreplace").decode()
-
-
-def _digest_file(path: Path) -> str | None:
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError:
-        return None
