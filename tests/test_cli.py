@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from overlens.cli import COMMANDS, overlens
+from overlens.cli import COMMANDS, main, overlens
 from overlens.testing import write_pictures
 
 HEAVY = {
@@ -37,6 +37,13 @@ DOCUMENTED_OPTIONS = (
 def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "overlens", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, encoding="utf-8")
+
+
+def run_here(*arguments: str) -> object:
+    """Run a command in this process, which needs no start, and return its status."""
+    with pytest.raises(SystemExit) as done:
+        main(arguments)
+    return done.value.code
 
 
 def loaded_by(code: str) -> set[str]:
@@ -143,6 +150,57 @@ def test_folders_that_are_none_are_named(tmp_path: Path):
         done = run("compute", *arguments, cwd=tmp_path)
         assert done.returncode == 2
         assert words in done.stderr
+
+
+@pytest.mark.parametrize("command", ["compute", "dedupe"])
+@pytest.mark.parametrize(
+    ("datasets", "root", "output"),
+    [
+        ("a=pictures/a b=pictures/b", ".", "pictures/a"),
+        ("a=pictures/a b=pictures/b", ".", "pictures/b/results"),
+        ("all=pictures", ".", "pictures/results"),
+        ("all=pictures", ".", "link"),
+        ("all=.", ".", None),
+        ("x", "documented", "documented/dataset/x/JPEGImages/results"),
+        ("y=documented/dataset/x", ".", "documented/dataset/x/JPEGImages"),
+    ],
+    ids=["itself", "below", "below both", "by a link", "by default", "documented", "documented by its path"],
+)
+def test_results_do_not_go_where_images_are_read(
+    tmp_path: Path,
+    command: str,
+    datasets: str,
+    root: str,
+    output: str | None,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("pictures/a", "pictures/b", "documented/dataset/x/JPEGImages"):
+        write_pictures(tmp_path / folder, range(2))
+    (tmp_path / "link").symlink_to("pictures")
+    before = sorted(tmp_path.rglob("*"))
+    named = [word for one in datasets.split() for word in ("--datasets", one)]
+    places = ["--root", root, *([] if output is None else ["--output", output])]
+    assert run_here(command, *named, *places, "--method", "perceptual") == 2
+    assert re.fullmatch(
+        r"Error: results would go to \S+/dataset/cross, and \w+ is read from \S+; choose a folder apart from it with "
+        r"--output\n",
+        capsys.readouterr().err,
+    )
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("command", ["compute", "dedupe"])
+def test_results_may_go_beside_the_images_of_the_documented_layout(
+    tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    write_pictures(tmp_path / "dataset" / "x" / "JPEGImages", range(2))
+    for output in ([], ["--output", "dataset/x"]):
+        options = ["--datasets", "x", "--method", "perceptual", *output]
+        options += ["--projections", "none"] if command == "compute" else ["--apply"]
+        assert run_here(command, *options) == 0
 
 
 def test_verbose_shows_the_traceback(tmp_path: Path):

@@ -384,23 +384,16 @@ def test_a_stale_export_of_other_images_is_removed(folders: dict[str, Path], tmp
     assert not embeddings.exists()
 
 
-def test_results_inside_a_dataset_are_not_its_images(folders: dict[str, Path], tmp_path: Path):
-    for path in sorted(folders["two"].rglob("*.png")):
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    options = {"root": tmp_path, "method": "perceptual", "projections": "none"}
-    first = overlens.analyze({"two": tmp_path}, **options)
-    assert list(tmp_path.rglob("*_duplicate_examples_*.png"))
-    second = overlens.analyze({"two": tmp_path}, **options)
-    assert second.datasets["two"].keys == first.datasets["two"].keys
-    assert any("results of earlier runs" in notice for notice in second.notices)
-
-
-def test_a_result_of_another_run_is_no_image_wherever_it_was_written(tmp_path: Path):
-    write_pictures(tmp_path, range(6), classes=("a",))
+def test_results_of_an_earlier_run_inside_a_dataset_are_not_its_images(tmp_path: Path):
+    write_pictures(tmp_path / "all" / "x", range(6))
     options = {"method": "perceptual", "projections": "none"}
-    for name in ("first", "second", "first"):
-        result = overlens.analyze({"x": tmp_path}, output=tmp_path / name, **options)
-        assert result.datasets["x"].n_kept == 6
+    for place in (".", "deeper"):
+        overlens.analyze({"x": tmp_path / "all" / "x"}, output=tmp_path / "all" / place, **options)
+    assert len({path.parent for path in (tmp_path / "all").rglob("overlap_curve_*.png")}) == 2
+    result = overlens.analyze({"all": tmp_path / "all"}, output=tmp_path / "out", **options)
+    images = sorted((tmp_path / "all" / "x").rglob("*.png"))
+    assert result.datasets["all"].keys == tuple(path.relative_to(tmp_path / "all").as_posix() for path in images)
+    assert any("results of earlier runs" in notice for notice in result.notices)
 
 
 def test_replaced_images_under_the_same_names_leave_no_old_vectors_behind(tmp_path: Path):

@@ -6,9 +6,10 @@ features are held against one another. Whatever cannot work is refused here.
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
+from pathlib import Path
 
 from overlens.config import HashConfig, RunConfig
 from overlens.counted import counted
@@ -20,6 +21,7 @@ from overlens.layout import AnalysisLayout, CrossLayout
 from overlens.notices import tell
 from overlens.records import Failure, Features, Listing, ModelInfo
 from overlens.sources import Published, list_images, load_published
+from overlens.sources.cleaned import input_layout
 from overlens.sources.manifest import column_names
 from overlens.unused_options import tell_unused
 
@@ -48,6 +50,7 @@ class Material:
 def plan_images(config: RunConfig, encoder: Encoder | None = None) -> ImagePlan:
     """List every dataset and start the encoder, or `encoder` in its place, if anything needs it."""
     _require_folders(config)
+    require_apart(config)
     if config.needs_hashes:
         check_hash_size(config.hashing.hash_type, config.hashing.hash_size)
     listings = [
@@ -127,6 +130,42 @@ def _require_folders(config: RunConfig) -> None:
         raise ConfigError(f"--output {config.output} is a file; give a folder, which is made if it does not exist")
     if not config.root.is_dir():
         raise ConfigError(f"--root {config.root} is no folder; give the one that holds dataset/")
+
+
+def require_apart(config: RunConfig, replaced: Iterable[Path] = ()) -> None:
+    """Refuse to write results where images are read: pictures that a run writes would be images of the next one.
+
+    The documented layout has its results beside its images, `analysis` among the lists; that is apart.
+
+    Args:
+        config: What is read, and where results go.
+        replaced: Folders that are replaced as a whole, so that no image, list or manifest may be read from inside.
+
+    Raises:
+        ConfigError: Results would go into a folder of images, or something is read from what is replaced.
+    """
+    results = [CrossLayout(config.output_root).folder]
+    results += [AnalysisLayout(config.output_root, spec.name).folder for spec in config.datasets]
+    for spec in config.datasets:
+        layout = input_layout(spec, config.root)
+        images, *lists = (layout.images, layout.data) if layout is not None else (spec.path or config.root,)
+        for folder in results:
+            if _lies_in(folder, images):
+                raise _not_apart(spec.name, folder, images)
+        for place, folder in product((images, *lists), replaced):
+            if _lies_in(place, folder):
+                raise _not_apart(spec.name, folder, place)
+
+
+def _lies_in(place: Path, folder: Path) -> bool:
+    return place.resolve().is_relative_to(folder.resolve())
+
+
+def _not_apart(dataset: str, folder: Path, place: Path) -> ConfigError:
+    return ConfigError(
+        f"results would go to {folder.resolve()}, and {dataset} is read from {place.resolve()}; choose a folder apart "
+        "from it with --output"
+    )
 
 
 def _tell_replaced(config: RunConfig) -> list[str]:

@@ -35,7 +35,12 @@ def option(heading: str, name: str, *others: str, **settings: Any) -> Decorator:
     "or a manifest (.csv, .tsv, .parquet) with the columns path and label.",
 )
 @option(DATA, "--root", type=PATH, help="Folder that holds `dataset/`: read from, written to.")
-@option(DATA, "--output", type=PATH, help="Write below this folder instead, in the same layout.")
+@option(
+    DATA,
+    "--output",
+    type=PATH,
+    help="Write below this folder instead, in the same layout; not inside a folder of images.",
+)
 @option(DATA, "--max-images", type=WHOLE, metavar="N", help="Use at most the first N images of each.")
 @option(DATA, "--max-failures", type=Share(), help="Stop when a larger share of a dataset fails.")
 @option(DATA, "--use-ground-truth", is_flag=True, help="Take labels from 2_ground_truth.json.")

@@ -13,14 +13,13 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from overlens.atomic import sole_writer, write_json
-from overlens.config import DatasetSpec, RunConfig
+from overlens.config import RunConfig
 from overlens.copies import find_copies, without_images
 from overlens.counted import counted
 from overlens.dedupe.removal import RemovalRule, name_of, removal_rows
@@ -32,11 +31,11 @@ from overlens.errors import ConfigError
 from overlens.features import KnownImages
 from overlens.layout import CleanedLayout, CrossLayout
 from overlens.notices import tell
-from overlens.planning import plan_images
+from overlens.planning import plan_images, require_apart
 from overlens.prepared import prepared_images
 from overlens.progress import Progress
 from overlens.records import Failure, Features
-from overlens.sources.cleaned import CleanedRequest, check_cleaned, input_layout, list_left_out, write_cleaned
+from overlens.sources.cleaned import CleanedRequest, check_cleaned, list_left_out, write_cleaned
 from overlens.verdicts import VERDICTS, VERIFIED
 from overlens.version import __version__
 
@@ -203,20 +202,7 @@ def _require_workable(config: RunConfig, *, across_only: bool) -> None:
     if across_only and len(config.datasets) < 2:
         raise ConfigError("--across-only needs two datasets or more; name another with --datasets, or leave it out")
     cross = CrossLayout(config.output_root)
-    folders = cross.cleaned.resolve(), cross.failed_audit.resolve()
-    for spec in config.datasets:
-        for folder, place in product(folders, _input_places(spec, config.root)):
-            if folder.is_relative_to(place) or place.is_relative_to(folder):
-                raise ConfigError(
-                    f"what remains is written to {folder}, and {spec.name} is read from {place}; "
-                    "choose a folder apart from it with --output"
-                )
-
-
-def _input_places(spec: DatasetSpec, root: Path) -> list[Path]:
-    layout = input_layout(spec, root)
-    places = [layout.images, layout.data] if layout is not None else [spec.path or root]
-    return [place.resolve() for place in places]
+    require_apart(config, replaced=(cross.cleaned, cross.failed_audit))
 
 
 def _without_rows(features: Features, keys: AbstractSet[str]) -> Features:
