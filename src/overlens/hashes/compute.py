@@ -88,7 +88,8 @@ def compute_hashes(
     for hash_type in hash_types:
         check_hash_size(hash_type, hash_size)
     grey = _make_grey(pixels)
-    return {hash_type: np.packbits(_BITS_OF[hash_type](grey, hash_size)) for hash_type in hash_types}
+    turned = transpose(grey) if len(hash_types) > 1 else None
+    return {hash_type: np.packbits(_BITS_OF[hash_type](grey, turned, hash_size)) for hash_type in hash_types}
 
 
 def compute_oriented_hashes(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -204,29 +205,29 @@ def _resize(grey: Plane, n_rows: int, n_columns: int, turned: Plane | None = Non
     return resize(grey, (n_rows, n_columns), "lanczos", turned=turned)
 
 
-def _ahash_bits(grey: Plane, size: int) -> Bits:
-    pixels = _resize(grey, size, size)
+def _ahash_bits(grey: Plane, turned: Plane | None, size: int) -> Bits:
+    pixels = _resize(grey, size, size, turned)
     return np.asarray(pixels > pixels.mean())
 
 
-def _dhash_bits(grey: Plane, size: int) -> Bits:
-    pixels = _resize(grey, size, size + 1)
+def _dhash_bits(grey: Plane, turned: Plane | None, size: int) -> Bits:
+    pixels = _resize(grey, size, size + 1, turned)
     return np.asarray(pixels[:, 1:] > pixels[:, :-1])
 
 
-def _phash_bits(grey: Plane, size: int) -> Bits:
+def _phash_bits(grey: Plane, turned: Plane | None, size: int) -> Bits:
     from scipy.fftpack import dct
 
-    pixels = _resize(grey, 4 * size, 4 * size)
+    pixels = _resize(grey, 4 * size, 4 * size, turned)
     low = dct(dct(pixels, axis=0), axis=1)[:size, :size]
     return np.asarray(low > _median(low))
 
 
-def _whash_bits(grey: Plane, size: int) -> Bits:
+def _whash_bits(grey: Plane, turned: Plane | None, size: int) -> Bits:
     from overlens.hashes.kernels import sum_blocks
 
     n_side = _whash_side(grey, size)
-    pixels = _resize(grey, n_side, n_side)
+    pixels = _resize(grey, n_side, n_side, turned)
     sums = sum_blocks(pixels, size)
     below, above = np.partition(sums.ravel(), (sums.size // 2 - 1, sums.size // 2))[sums.size // 2 - 1 :][:2]
     if below < above:
@@ -307,7 +308,7 @@ def _middle_two(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 _POWERS_OF_TWO = tuple(2**exponent for exponent in range(1, 8))
-_BITS_OF: dict[str, Callable[[Plane, int], Bits]] = {
+_BITS_OF: dict[str, Callable[[Plane, Plane | None, int], Bits]] = {
     "phash": _phash_bits,
     "dhash": _dhash_bits,
     "whash": _whash_bits,

@@ -38,15 +38,24 @@ def grey_from_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 @compiled()
 def sum_blocks(plane: NDArray[np.uint8], n_side: int) -> NDArray[np.int64]:
-    """Return the `(s, s)` sums of the equal square blocks of an `(S, S)` plane."""
-    block = plane.shape[0] // n_side
-    sums = np.zeros((n_side, n_side), np.int64)
-    for y in range(plane.shape[0]):
+    """Return the `(s, s)` sums of the equal square blocks of an `(S, S)` plane; S is at most 16 million.
+
+    Whole rows are added up first, which vectors like; only one row a block is then summed by blocks.
+    """
+    size = plane.shape[0]
+    block = size // n_side
+    columns, sums = np.empty(size, np.uint32), np.empty((n_side, n_side), np.int64)
+    for row in range(n_side):
+        columns[:] = 0
+        for y in range(row * block, (row + 1) * block):
+            source = plane[y]
+            for x in range(size):
+                columns[x] += np.uint32(source[x])
         for column in range(n_side):
             total = np.int64(0)
             for x in range(column * block, (column + 1) * block):
-                total += plane[y, x]
-            sums[y // block, column] += total
+                total += columns[x]
+            sums[row, column] = total
     return sums
 
 
