@@ -132,12 +132,44 @@ def test_wrong_usage_is_exit_2_and_says_what_is_allowed(tmp_path: Path, argument
 
 def test_an_empty_folder_is_told_what_is_missing(tmp_path: Path):
     done = run("compute", "--clip-model", "offline", cwd=tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("Error: ")
     assert "ArtDL" in done.stderr
     assert "--datasets ArtDL=PATH" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["compute", "dedupe"])
+@pytest.mark.parametrize(
+    "options",
+    ["--datasets a=nope", "--datasets a=nope.csv", "--datasets nope", "--root nope", "--datasets a=nope --output nope"],
+)
+def test_what_is_named_and_does_not_exist_is_exit_2_in_every_command(
+    tmp_path: Path, command: str, options: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert run_here(command, *options.split(), "--method", "perceptual") == 2
+    error = capsys.readouterr().err
+    assert error.startswith("Error: ") and error.count("\n") == 1 and "nope" in error
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("dataset", ["nope", "a=nope"])
+def test_published_embeddings_that_do_not_exist_are_exit_2(
+    tmp_path: Path, dataset: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert run_here("compute", "--datasets", dataset, "--from-embeddings") == 2
+
+
+@pytest.mark.parametrize("command", ["compute", "dedupe"])
+def test_a_dataset_without_a_usable_image_is_exit_1_in_every_command(
+    tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a").mkdir()
+    assert run_here(command, "--datasets", "a=a", "--method", "perceptual") == 1
 
 
 def test_folders_that_are_none_are_named(tmp_path: Path):
@@ -252,6 +284,6 @@ def test_the_summary_counts_both_directions(pictures: Path, tmp_path: Path):
 
 def test_a_named_model_is_never_replaced(pictures: Path, tmp_path: Path):
     done = run("compute", f"--datasets=one={pictures / 'one'}", "--weights", "/nowhere.onnx", cwd=tmp_path)
-    assert done.returncode in (1, 2)
+    assert done.returncode == 2
     assert "/nowhere.onnx" in done.stderr
     assert list(tmp_path.iterdir()) == []

@@ -172,19 +172,22 @@ def test_another_network_is_refused(tmp_path, changes, message):
         ("model.onnx", b"garbage", "cannot be read as an ONNX model"),
         ("model.onnx", b"", "cannot be read as an ONNX model"),
         ("model.txt", b"hello", "does not end in .onnx"),
-        (None, b"", "there is no file or folder"),
         ("sub/file", b"", "holds no model; allowed are onnx/vision_model.onnx"),
     ],
-    ids=["torch", "garbage", "empty", "text", "missing", "empty folder"],
+    ids=["torch", "garbage", "empty", "text", "empty folder"],
 )
 def test_another_file_is_refused_in_one_line(tmp_path, name, content, message):
-    path = tmp_path / (name or "nothing.onnx")
-    if name:
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(content)
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
     with pytest.raises(ModelError, match=message) as caught:
         resolve_model(EncoderConfig(model="ViT-B/32", weights=path.parent if name == "sub/file" else path))
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_does_not_exist_is_wrong_usage(tmp_path):
+    with pytest.raises(ConfigError, match=r"there is no file or folder .*nothing\.onnx"):
+        resolve_model(EncoderConfig(model="ViT-B/32", weights=tmp_path / "nothing.onnx"))
 
 
 def test_two_local_models_at_once_are_refused(tower):

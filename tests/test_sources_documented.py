@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from overlens.config import DatasetSpec
-from overlens.errors import DatasetError
+from overlens.errors import ConfigError, DatasetError
 from overlens.records import Listing
 from overlens.sources import list_images
 
@@ -201,12 +201,12 @@ def test_a_file_name_that_is_not_utf8_is_a_failure_that_can_be_saved(root):
 
 
 def test_missing_dataset_names_place_and_choices(root):
-    with pytest.raises(DatasetError, match=r"dataset/Y/JPEGImages; .*holds X: .*Y=PATH"):
+    with pytest.raises(ConfigError, match=r"dataset/Y/JPEGImages; .*holds X: .*Y=PATH"):
         list_images(DatasetSpec("Y"), root, use_ground_truth=False)
 
 
 def test_missing_dataset_folder(tmp_path):
-    with pytest.raises(DatasetError, match="no dataset is in"):
+    with pytest.raises(ConfigError, match="no dataset is in"):
         list_images(DatasetSpec("Y"), tmp_path, use_ground_truth=False)
 
 

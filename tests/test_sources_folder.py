@@ -122,7 +122,7 @@ def test_a_folder_that_cannot_be_read(tmp_path):
 
 
 def test_missing_path(tmp_path):
-    with pytest.raises(DatasetError, match=r"gone does not exist.*NAME=PATH"):
+    with pytest.raises(ConfigError, match=r"gone does not exist.*NAME=PATH"):
         list_folder(tmp_path / "gone")
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from overlens.config import DatasetSpec
-from overlens.errors import DatasetError
+from overlens.errors import ConfigError, DatasetError
 from overlens.sources import Published, load_published
 
 NAMES = ["a", "b", "c"]
@@ -161,8 +161,11 @@ def test_paths(analysis, place):
 
 
 def test_a_path_without_published_features(analysis):
-    with pytest.raises(DatasetError, match=r"no names\.json in .*nothing or .*nothing/analysis or"):
+    with pytest.raises(ConfigError, match=r"no names\.json in .*nothing or .*nothing/analysis or"):
         load_published(DatasetSpec("mine", analysis / "nothing"), Path("/nowhere"))
+    (analysis / "names.json").unlink()
+    with pytest.raises(ConfigError, match=r"there is no names\.json in"):
+        load_x(analysis)
 
 
 def save(rows: object) -> object:
@@ -189,7 +192,6 @@ def put(name: str, content: object) -> object:
             id="truncated",
         ),
         pytest.param(lambda f: (f / "embeddings.npy").unlink(), "neither embeddings.* nor hashes", id="neither"),
-        pytest.param(lambda f: (f / "names.json").unlink(), r"there is no names\.json in", id="no names"),
         pytest.param(put("names", ["a", "b", "a"]), "1 names more than once .*'a'", id="repeated name"),
         pytest.param(put("names", {"a": 1}), "wanted is a list of image names", id="names as object"),
         pytest.param(put("names", ["a", "", "c"]), "entry 2 is ''", id="empty name"),

@@ -1,7 +1,8 @@
 """The one tree of errors: everything overlens raises on purpose is an `OverlensError`.
 
 A message says what was wrong, the value seen, what is allowed and the next step. The command line turns any of
-these into one line and exit status 1; programming mistakes stay plain `TypeError` or `ValueError`.
+these into one line and an exit status, 2 for a `ConfigError` and 1 for the others; programming mistakes stay plain
+`TypeError` or `ValueError`.
 """
 
 
@@ -10,7 +11,7 @@ class OverlensError(Exception):
 
 
 class ConfigError(OverlensError, ValueError):
-    """An option or argument is not usable; raised before the first image is read."""
+    """An option or argument is not usable, or names what does not exist; raised before the first image is read."""
 
 
 class DatasetError(OverlensError):

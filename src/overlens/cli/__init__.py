@@ -1,7 +1,8 @@
 """The command line: one module per command, loaded when its command is named.
 
 Results go to stdout, progress and logs to stderr. Exit status: 0 done; 1 the run failed or a stated limit was passed,
-with one line that says why and what next; 2 wrong usage; 130 stopped by Ctrl-C.
+with one line that says why and what next; 2 wrong usage, which includes what was named and does not exist; 130 stopped
+by Ctrl-C.
 """
 
 import importlib

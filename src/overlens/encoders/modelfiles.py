@@ -7,7 +7,7 @@ from typing import Any
 
 from overlens.encoders.preprocess import CLIP_PREPROCESSING, Preprocessing, from_processor_config
 from overlens.encoders.weights import WAYS_OUT, digest_files
-from overlens.errors import ModelError
+from overlens.errors import ConfigError, ModelError
 
 ONNX_NAMES = ("onnx/vision_model.onnx", "vision_model.onnx", "model.onnx")
 
@@ -15,7 +15,7 @@ ONNX_NAMES = ("onnx/vision_model.onnx", "vision_model.onnx", "model.onnx")
 def find_onnx(path: Path) -> Path | None:
     """The ONNX file that `path` is or holds; None for a folder of transformers; ModelError if it is neither."""
     if not path.exists():
-        raise ModelError(f"there is no file or folder {path}; {WAYS_OUT}")
+        raise ConfigError(f"there is no file or folder {path}; {WAYS_OUT}")
     if path.is_file():
         _require_onnx_name(path)
         return path

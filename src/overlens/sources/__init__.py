@@ -9,7 +9,7 @@ from os.path import normpath
 from pathlib import Path
 
 from overlens.config import DatasetSpec
-from overlens.errors import DatasetError
+from overlens.errors import ConfigError
 from overlens.layout import InputLayout
 from overlens.records import Listing
 from overlens.sources.documented import FolderLayout, list_documented
@@ -42,8 +42,8 @@ def list_images(
             without identifiers, and a notice says so.
 
     Raises:
-        ConfigError: The path is a file of no known kind.
-        DatasetError: There is no such dataset, it has no images, or a list or label file is malformed.
+        ConfigError: There is no such dataset, or its path is a file of no known kind.
+        DatasetError: It has no images, or a list or label file is malformed.
     """
     listing = _list(spec, root, use_ground_truth, max_images, identifier_column)
     if identifier_column is None or listing.identifiers is not None:
@@ -61,7 +61,7 @@ def _list(
         layout = InputLayout(root, spec.name)
         return list_documented(spec, layout, use_ground_truth=use_ground_truth, max_images=max_images)
     if not spec.path.exists():
-        raise DatasetError(f"dataset {spec.name!r}: {spec.path} does not exist; give a folder or a manifest: NAME=PATH")
+        raise ConfigError(f"dataset {spec.name!r}: {spec.path} does not exist; give a folder or a manifest: NAME=PATH")
     if not spec.path.is_dir():
         listing = list_manifest(spec, spec.path, max_images=max_images, identifier_column=identifier_column)
         return _keeping_classes(listing, "manifest", use_ground_truth)

@@ -24,7 +24,7 @@ from pathlib import Path
 from overlens.atomic import write_bytes, write_text
 from overlens.config import DatasetSpec
 from overlens.decode import image_extensions
-from overlens.errors import DatasetError
+from overlens.errors import ConfigError, DatasetError
 from overlens.layout import CleanedLayout, InputLayout
 from overlens.records import Failure, Listing
 from overlens.sources import documented_at, list_images
@@ -114,7 +114,7 @@ def check_cleaned(request: CleanedRequest, folder: Path, cleaned: Cleaned) -> st
         return ""
     try:
         listing = list_images(spec, folder, use_ground_truth=request.use_ground_truth)
-    except DatasetError as error:
+    except (ConfigError, DatasetError) as error:
         return str(error)
     before = request.listing
     wanted = {_resolved(before.paths[row]): (before.labels[row] or "").strip() for row in request.kept}

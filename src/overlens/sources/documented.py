@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from overlens.config import DatasetSpec
 from overlens.decode import image_extensions
-from overlens.errors import DatasetError
+from overlens.errors import ConfigError, DatasetError
 from overlens.layout import InputLayout
 from overlens.records import Failure, Listing
 from overlens.sources.cap import notice_cap
@@ -77,7 +77,8 @@ def list_documented(
         max_images: Use the first so many distinct names only, missing images included.
 
     Raises:
-        DatasetError: The image folder is missing, no image is named, or a list or label file is malformed.
+        ConfigError: The image folder is missing.
+        DatasetError: No image is named, or a list or label file is malformed.
     """
     folder = layout.images
     if not folder.is_dir():
@@ -249,11 +250,11 @@ def _read_names(layout: InputLayout) -> tuple[list[str], tuple[str, ...]]:
     return names, (f"{layout.names.name}: blank lines, ignored: {n_blank}",) * bool(n_blank)
 
 
-def _missing_dataset(layout: InputLayout) -> DatasetError:
+def _missing_dataset(layout: InputLayout) -> ConfigError:
     home = layout.images.parent.parent
     known = sorted(path.parent.name for path in home.glob(f"*/{layout.images.name}")) if home.is_dir() else []
     there = f"{home} holds {', '.join(known)}: name one of these" if known else f"no dataset is in {home}"
-    return DatasetError(
+    return ConfigError(
         f"dataset {layout.dataset!r} is not at {layout.images}; {there}, set --root to the folder that holds dataset/, "
         f"or give any folder or manifest: --datasets {layout.dataset}=PATH"
     )

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overlens.config import DatasetSpec
-from overlens.errors import DatasetError, StoreError
+from overlens.errors import ConfigError, DatasetError, StoreError
 from overlens.hashes.compute import hashes_from_hex
 from overlens.layout import AnalysisLayout, InputLayout
 from overlens.records import HashRows
@@ -73,7 +73,7 @@ def find_place(spec: DatasetSpec, root: Path) -> Place:
     """Return the folders of the published features of one dataset: those that hold `names.json`.
 
     Raises:
-        DatasetError: No such folder.
+        ConfigError: No such folder.
     """
     if spec.path is None:
         place = Place(AnalysisLayout(root, spec.name), InputLayout(root, spec.name))
@@ -88,7 +88,7 @@ def find_place(spec: DatasetSpec, root: Path) -> Place:
             place = Place(_AnalysisAt(folder, spec.name), _DataAt(data, spec.name))
             if place.analysis.names.is_file():
                 return place
-    raise DatasetError(
+    raise ConfigError(
         f"no published embeddings of {spec.name!r}: there is no {place.analysis.names.name} in "
         f"{' or '.join(map(str, looked_at))}; give the analysis folder: NAME=PATH, or leave out --from-embeddings"
     )
