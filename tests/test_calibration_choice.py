@@ -102,7 +102,9 @@ def test_without_verified_pairs_nothing_is_reported(method: str):
     found = calibrate(method, tuple(datasets), grounds(judged, 0.5))
     assert found.is_kept and found.n_pairs[found.place] == 0
     assert found.place == len(found.thresholds) - 1 or found.n_pairs[found.place + 1] > 0
-    assert found.reason.startswith("no pair is a verified copy")
+    assert found.has_choice == (found.n_pairs[-1] > 0)
+    reason = "no pair is a verified copy" if found.has_choice else "there was nothing to choose from"
+    assert found.reason.startswith(reason)
     assert found.false_discovery_rate(found.place) is None and found.upper_bound(found.place) == 1.0
 
 
@@ -155,6 +157,15 @@ def test_small_counts_are_said_to_be_small():
     assert "0 of 7 pairs are no verified copies" in chosen(7).reason
     assert "at most 34.8% with 95 % confidence, too few to show a rate of 0.01" in chosen(7).reason
     assert "too few" not in chosen(400).reason
+
+
+def test_without_any_pair_the_reason_says_that_there_was_no_choice():
+    datasets, judged = make_datasets(0)
+    far = [replace(one, hashes=np.full_like(one.hashes, 255 * row)) for row, one in enumerate(datasets)]
+    found = calibrate("perceptual", (far[0], far[1]), grounds(judged, 0.01))
+    assert (found.n_pairs[-1], found.has_choice, found.chosen) == (0, False, 16)
+    assert found.reason.startswith("there was nothing to choose from") and "nothing is estimated" in found.reason
+    assert found.reason.endswith("the loosest is used")
 
 
 def test_the_curve_is_told_in_json_and_the_reason_in_words():

@@ -124,3 +124,11 @@ def test_wrong_requests_are_answered_in_a_line(
 ):
     found, out, err = run(capsys, *options, *more)
     assert (found, out) == (status, "") and message in err
+
+
+def test_images_that_cannot_be_read_are_told_with_their_list(options: list[str], capsys, tmp_path: Path):
+    (tmp_path / "train" / "broken.png").write_bytes(b"\x89PNG and no more")
+    status, out, _ = run(capsys, *options, "--max-failures", "50%")
+    lists = tmp_path / "out" / "dataset" / "train-data" / "analysis" / "failures.csv"
+    assert status == 0 and f"1 image of train failed, each listed with the reason: {lists}\n" in out
+    assert "broken.png" in lists.read_text()

@@ -14,6 +14,7 @@ from overlens.calibration.choice import Calibration
 from overlens.cli.summary import _percent, print_summary
 from overlens.config import VerifyConfig
 from overlens.overlap import Overlap
+from overlens.records import Failure
 from overlens.testing import FakeEncoder, encode_picture, make_picture, write_pictures
 from pictures import unrendered_pictures
 
@@ -219,6 +220,43 @@ def test_calibration_shows_the_choice_between_few_rows(two: Analysis, capsys: py
     assert chosen.split()[:3] == [f"{kept.chosen:.3f}", "20", "20"]
     assert sum(line.rstrip().endswith("not kept") for line in text.splitlines()) == 1
     assert "at most 1% of the pairs" in text and "calibration.json" in text
+
+
+def test_without_any_pair_nothing_is_called_chosen_or_estimated(two: Analysis, capsys: pytest.CaptureFixture[str]):
+    def shown(*calibrations: Calibration) -> tuple[list[str], str]:
+        print_summary(replace(two, thresholds=replace(two.thresholds, calibrations=calibrations)))
+        text = capsys.readouterr().out
+        return [line.rstrip() for line in text.splitlines() if line.strip().startswith("cosine, one and two")], text
+
+    none = calibration((0, 0, 0, 0), (0, 0, 0, 0), 3)
+    (row,), text = shown(none)
+    assert row.split()[4:] == [f"{none.chosen:.3f}", "0", "0", "75.0%", "no", "pair", "at", "all"]
+    assert "nothing to choose from, so nothing is estimated, and the loosest of the range is used" in text
+    strict = calibration((0, 0, 2, 9), (0, 0, 0, 0), 1)
+    (row,), text = shown(strict)
+    assert row.split()[4:] == [f"{strict.chosen:.3f}", "0", "0", "75.0%", "chosen"]
+    assert "nothing to choose from" not in text
+
+
+def with_failures(analysis: Analysis, numbers: dict[str, int]) -> Analysis:
+    datasets = {
+        name: replace(features, failures=tuple(Failure(name, f"{row}.png", "broken") for row in range(n)))
+        for (name, features), n in zip(analysis.datasets.items(), numbers.values(), strict=True)
+    }
+    return replace(analysis, datasets=datasets)
+
+
+def test_failed_images_are_told_with_their_lists(two: Analysis, four: Analysis, capsys: pytest.CaptureFixture[str]):
+    print_summary(two)
+    assert "failures.csv" not in capsys.readouterr().out
+    print_summary(with_failures(two, {"one": 1, "two": 0}))
+    lists = two.output / "dataset" / "one-data" / "analysis" / "failures.csv"
+    text = capsys.readouterr().out
+    assert f"1 image of one failed, each listed with the reason: {lists}\n" in text and lists.is_file()
+    assert text.count("failures.csv") == 1
+    print_summary(with_failures(four, {"one": 1, "two": 20, "three": 300, "four": 1000}))
+    lists = four.output / "dataset" / "*-data" / "analysis" / "failures.csv"
+    assert f"1,321 images of 4 datasets failed, each listed with the reason: {lists}\n" in capsys.readouterr().out
 
 
 def test_a_curve_without_pairs_shows_where_they_begin():

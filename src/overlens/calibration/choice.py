@@ -106,6 +106,11 @@ class Calibration:
         """Whether the chosen threshold keeps the stated rate."""
         return _keeps(self.n_false(self.place), self.n_pairs[self.place], self.rate)
 
+    @property
+    def has_choice(self) -> bool:
+        """Whether any threshold reports a pair: without one there is nothing to choose by, and nothing is estimated."""
+        return any(self.n_pairs)
+
     def n_false(self, place: int) -> int:
         """Return how many of the pairs at a threshold are no verified copies."""
         return self.n_pairs[place] - self.n_verified[place]
@@ -138,6 +143,11 @@ class Calibration:
         share = f"{false:,} of {n:,} pairs are no verified copies"
         if not self.is_kept:
             return f"no threshold keeps a false discovery rate of {self.rate:.3g}: even at the strictest {share}"
+        if not self.has_choice:
+            return (
+                "there was nothing to choose from, as no threshold of the range reports a pair: nothing is estimated, "
+                "and the loosest is used"
+            )
         if not n and max(self.n_verified):
             return (
                 f"the first threshold with no pair: among the {max(self.n_verified):,} verified pairs that looser "

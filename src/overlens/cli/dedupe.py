@@ -8,7 +8,7 @@ import click
 
 from overlens.cli.compute import compute
 from overlens.cli.options import GroupedCommand, grouped_option
-from overlens.cli.terminal import add_row, new_table, print_lines, print_table, start_logging
+from overlens.cli.terminal import add_row, new_table, print_failures, print_lines, print_table, start_logging
 from overlens.config import KEEP_RULES
 from overlens.counted import counted
 from overlens.errors import DatasetError
@@ -87,6 +87,7 @@ def _print(result: "Deduped") -> None:
         counts = one["looked_at"], one["failed"], one["removed"], *one["removed_by_reason"].values(), one["remaining"]
         add_row(table, name, *(f"{count:,}" for count in counts))
     print_table(table)
+    print_failures(result.n_failed, result.config.output_root)
     if n_flat := sum(one["low_information"] for one in numbers["datasets"].values()):
         flat = counted(n_flat, "image is", "images are")
         print_lines([f"{flat} too flat to be told apart; only equal bytes or pixels make a copy of such."])

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from overlens.cli.terminal import PLAIN_WIDTH, add_row, new_table, print_lines, print_table, run_with_progress
+from overlens.cli.terminal import (
+    PLAIN_WIDTH,
+    add_row,
+    new_table,
+    print_failures,
+    print_lines,
+    print_table,
+    run_with_progress,
+)
 from overlens.config import METHODS, RunConfig
 from overlens.counted import counted
 from overlens.layout import CrossLayout
@@ -51,6 +59,7 @@ def summarise(analysis: "Analysis") -> dict[str, Any]:
 def print_summary(analysis: "Analysis") -> None:
     """Print what the datasets hold, what they share, and where the results are."""
     print_table(_datasets_table(analysis))
+    print_failures({name: features.n_failed for name, features in analysis.datasets.items()}, analysis.output)
     _print_matches(analysis)
     if analysis.copies is not None:
         _print_evidence(analysis, analysis.copies)
@@ -228,6 +237,8 @@ def _print_calibrations(analysis: "Analysis") -> None:
             add_row(table, f"{one.method}, {one.where}" if row == 0 else "", *_calibration_cells(one, place))
     print_table(table)
     whole = CrossLayout(analysis.output).calibration
+    nothing = "No pair at all: nothing to choose from, so nothing is estimated, and the loosest of the range is used."
+    print_lines([nothing] * (not all(one.has_choice for one in calibrations)))
     print_lines(
         [
             "Others: share of the pairs that are no verified copies; at most: its upper end with 95% confidence.",
@@ -239,9 +250,11 @@ def _print_calibrations(analysis: "Analysis") -> None:
 
 
 def _calibration_cells(one: "Calibration", place: int) -> list[str]:
-    shares = one.false_discovery_rate(place), one.upper_bound(place), one.recall(place)
+    # Without a pair there is no share, so there is no end to its interval either.
+    bound = one.upper_bound(place) if one.n_pairs[place] else None
+    shares = one.false_discovery_rate(place), bound, one.recall(place)
     texts = ["" if share is None else f"{share:.1%}" for share in shares]
-    mark = "" if place != one.place else "chosen" if one.is_kept else "not kept"
+    mark = "" if place != one.place else _mark(one)
     return [
         _threshold(one.method, one.thresholds[place]),
         f"{one.n_pairs[place]:,}",
@@ -249,6 +262,13 @@ def _calibration_cells(one: "Calibration", place: int) -> list[str]:
         *texts,
         mark,
     ]
+
+
+def _mark(one: "Calibration") -> str:
+    """Say what became of the threshold that is used."""
+    if not one.has_choice:
+        return "no pair at all"
+    return "chosen" if one.is_kept else "not kept"
 
 
 def _transfer_table(analysis: "Analysis") -> "Table":

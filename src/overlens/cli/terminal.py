@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 import click
 
 from overlens.config import RunConfig
+from overlens.counted import counted
+from overlens.layout import AnalysisLayout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from rich.console import Console
     from rich.table import Table
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from overlens.analysis import Analysis
 
 PLAIN_WIDTH, UNBOUNDED_WIDTH = 110, 100_000
+N_LISTS_NAMED = 3
 
 
 def run_with_progress(config: RunConfig, *, verbose: bool) -> "Analysis":
@@ -66,6 +70,25 @@ def print_lines(lines: list[str]) -> None:
     """Print plain lines on stdout."""
     for line in lines:
         click.echo(line)
+
+
+def print_failures(n_failed: "Mapping[str, int]", output: "Path") -> None:
+    """Print how many images of each dataset could not be used, and where they are listed, or of many datasets in one.
+
+    Args:
+        n_failed: Dataset -> number of its images that could not be used.
+        output: Folder below which the results are.
+    """
+    failed = {name: n for name, n in n_failed.items() if n}
+    if len(failed) > N_LISTS_NAMED:
+        images = counted(sum(failed.values()), "image")
+        lists = AnalysisLayout(output, "*").failures
+        print_lines([f"{images} of {len(failed)} datasets failed, each listed with the reason: {lists}", ""])
+        return
+    for name, n in failed.items():
+        lists = AnalysisLayout(output, name).failures
+        print_lines([f"{counted(n, 'image')} of {name} failed, each listed with the reason: {lists}"])
+    print_lines([""] * bool(failed))
 
 
 def print_table(table: "Table") -> None:
