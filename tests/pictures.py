@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from overlens.report.page import Page
 from overlens.report.style import Sheet
 
 
@@ -33,5 +34,6 @@ def resize(grey: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8
 def unrendered_pictures() -> Iterator[None]:
     """Lay charts and galleries out but write them empty: to render them is most of the time of a small run."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Sheet, "png", lambda sheet: b"")
+        for kind in (Page, Sheet):
+            patch.setattr(kind, "png", lambda picture: b"")
         yield

@@ -57,7 +57,7 @@ def test_small_shares_fill_the_axis_too(monkeypatch: pytest.MonkeyPatch):
 def test_datasets_without_images_are_a_sentence_and_no_bars(monkeypatch: pytest.MonkeyPatch):
     words: list[str] = []
     monkeypatch.setattr(
-        "overlens.report.rungs.note_sheet", lambda title, how, note: words.extend((title, note)) or b"note"
+        "overlens.report.rungs.note_page", lambda title, how, note: words.extend((title, note)) or b"note"
     )
     assert draw_rungs(rung_curves({"a": 0, "b": 0}, {("a", "b"): {}, ("b", "a"): {}})) == b"note"
     assert words == [TITLE, "No dataset holds an image."]

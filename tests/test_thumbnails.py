@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -84,3 +85,10 @@ def test_a_place_where_nothing_can_be_kept_is_not_blamed_on_the_image(image: Pat
     with pytest.raises((OSError, OverlensError)) as caught:
         thumbnails.get(digest_of(image), image)
     assert not isinstance(caught.value, DecodeError)
+
+
+def test_several_threads_may_ask_for_one_image(thumbnails: Thumbnails, image: Path):
+    with ThreadPoolExecutor(8) as pool:
+        shown = list(pool.map(lambda _: thumbnails.get(digest_of(image), image), range(32)))
+    assert all(np.array_equal(shown[0], one) for one in shown)
+    assert len(list(thumbnails.folder.iterdir())) == 1

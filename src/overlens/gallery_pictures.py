@@ -3,11 +3,13 @@
 Galleries show the renditions that extraction kept; without evidence (`--no-verify`), they are made when first shown. A
 run that reads no images has no galleries. An image that cannot be shown leaves its frame empty, and is counted; such a
 gallery is drawn again by the next run, as it may be shown by then.
+
+Galleries are drawn on all cores. Those of the same datasets follow one another, as they show many images in common.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from overlens.analysis import Analysis
 from overlens.atomic import write_bytes
 from overlens.copies import Copies
+from overlens.cores import map_parts
 from overlens.errors import DecodeError
 from overlens.evidence import read_rendition
 from overlens.features import KnownImages
@@ -25,16 +28,20 @@ from overlens.notices import tell
 from overlens.overlap import VERIFIED_METHOD, compared_couples
 from overlens.overlap_pictures import describe_threshold
 from overlens.progress import Progress
-from overlens.report.gallery import draw_gallery
+from overlens.report.gallery import FRAME_PX, draw_gallery
 from overlens.report.style import drawn_by
 from overlens.report.views import GalleryText, PairCard, ShownImage, count_of, describe_encoder
 from overlens.store.fingerprints import fingerprint
 from overlens.store.results import Results
-from overlens.thumbnails import Thumbnails
+from overlens.thumbnails import Thumbnails, fit
+
+_Image = tuple[str, int]
+"""Dataset and row of a kept image."""
+IMAGES_AT_HAND = 64  # as many as the galleries of two datasets show by all methods, more or less: 20 MB
 
 _COPIES_ABOUT = (
     "The least sure come first: those to look at. Strength: how well both agree once laid on one another, at most 1.",
-    "Grey: what the right picture is, compared with the left one.",
+    "One pair of each group is shown. Grey: what the right picture is, compared with the left one.",
 )
 
 
@@ -49,14 +56,14 @@ class _Shown:
 
 
 class _Shelf:
-    """Images of one dataset that galleries can show; `unshown` gathers why a kept image could not be."""
+    """Images of one dataset that galleries can show; several threads may ask at once."""
 
     def __init__(self, analysis: Analysis, known: KnownImages) -> None:
         self.dataset = known.listing.dataset
         self.keys = known.keys
         self.labels = analysis.datasets[self.dataset].shown_labels()
-        self.unshown: dict[int, str] = {}
-        self._known, self._output = known, analysis.output
+        self._known = known
+        self._read = _reader(analysis, known)
 
     def facts(self, row: int) -> tuple[str, ...]:
         """Return what decides how kept image `row` is shown."""
@@ -64,23 +71,21 @@ class _Shelf:
         made_by = "thumbnails" if evidence is None else evidence.folder.name
         return self.keys[row], self.labels[row], self._known.digests[row], made_by
 
-    def show(self, row: int) -> ShownImage:
-        """Kept image `row` with its name and label, without a picture if it cannot be read any more."""
+    def pixels(self, row: int) -> NDArray[np.uint8] | str:
+        """Kept image `row` in the size of galleries, or why it cannot be shown."""
         try:
-            pixels = self._read(row)
+            return fit(self._read(row), FRAME_PX)
         except DecodeError as error:
-            self.unshown[row] = f"{self.dataset}: {error}"
-            pixels = None
-        return ShownImage(self.keys[row], self.labels[row], pixels)
+            return f"{self.dataset}: {error}"
 
-    @cached_property
-    def _read(self) -> Callable[[int], NDArray[np.uint8]]:
-        known = self._known
-        if known.stores.evidence is not None:
-            renditions = known.renditions()
-            return lambda row: read_rendition(renditions.get(row))
-        thumbnails = Thumbnails.open(AnalysisLayout(self._output, self.dataset).store)
-        return lambda row: thumbnails.get(known.digests[row], known.listing.paths[known.rows[row]])
+
+def _reader(analysis: Analysis, known: KnownImages) -> Callable[[int], NDArray[np.uint8]]:
+    """Return a function that reads the pixels of a kept image."""
+    if known.stores.evidence is not None:
+        renditions = known.renditions()
+        return lambda row: read_rendition(renditions.get(row))
+    thumbnails = Thumbnails.open(AnalysisLayout(analysis.output, known.listing.dataset).store)
+    return lambda row: thumbnails.get(known.digests[row], known.listing.paths[known.rows[row]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +107,17 @@ def draw_galleries(analysis: Analysis, known: Sequence[KnownImages], results: Re
     if analysis.copies is not None:
         couples = compared_couples(shelves, analysis.config.reference)
         galleries += [_plan_copies(analysis, analysis.copies, couple) for couple in couples]
+    galleries.sort(key=lambda gallery: gallery.text.datasets)
+    easel = _Easel(shelves, results)
+    unshown: dict[_Image, str] = {}
     with progress.stage("Galleries", len(galleries), "pictures") as stage:
-        for gallery in galleries:
-            is_held = _draw(gallery, shelves, results)
+        for is_held, reasons in map_parts(easel.draw, galleries):
             stage.advance(int(not is_held), cached=int(is_held))
-    unshown = [reason for shelf in shelves.values() for reason in shelf.unshown.values()]
+            unshown |= reasons
     if not unshown:
         return []
-    return tell("galleries", [f"{count_of(len(unshown), 'image')} could not be shown (first: {unshown[0]})"])
+    first = next(iter(unshown.values()))
+    return tell("galleries", [f"{count_of(len(unshown), 'image')} could not be shown (first: {first})"])
 
 
 def _plan_alike(analysis: Analysis, pair_set: PairSet) -> _Gallery:
@@ -145,27 +153,50 @@ def _plan_copies(analysis: Analysis, copies: Copies, couple: tuple[str, str]) ->
         couple,
         n_pairs,
         what="Verified copies",
-        order="least sure, one of each group,",
+        order="least sure",
         about=_COPIES_ABOUT,
         none="No pairs are verified copies.",
     )
     return _Gallery(_path(analysis, *couple, VERIFIED_METHOD), tuple(pairs), text)
 
 
-def _draw(gallery: _Gallery, shelves: Mapping[str, _Shelf], results: Results) -> bool:
-    """Draw a gallery, or find that it is there already."""
-    left, right = (shelves[name] for name in gallery.text.datasets)
-    facts = [(left.facts(pair.left), right.facts(pair.right), pair.found, pair.difference) for pair in gallery.pairs]
-    made_of = fingerprint(drawn_by(), gallery.text, facts)
-    if results.holds(gallery.path, made_of):
-        return True
-    cards = [
-        PairCard(left.show(pair.left), right.show(pair.right), pair.found, pair.difference) for pair in gallery.pairs
-    ]
-    write_bytes(gallery.path, draw_gallery(cards, gallery.text))
-    if all(side.pixels is not None for card in cards for side in (card.left, card.right)):
-        results.record(gallery.path, made_of)
-    return False
+class _Easel:
+    """Draws galleries; several threads may ask at once."""
+
+    def __init__(self, shelves: Mapping[str, _Shelf], results: Results) -> None:
+        self._shelves, self._results = shelves, results
+        self._pixels = lru_cache(IMAGES_AT_HAND)(lambda dataset, row: shelves[dataset].pixels(row))
+
+    def draw(self, gallery: _Gallery) -> tuple[bool, dict[_Image, str]]:
+        """Draw a gallery unless it is there already; return whether it is, and why images could not be shown."""
+        left, right = (self._shelves[name] for name in gallery.text.datasets)
+        facts = [
+            (left.facts(pair.left), right.facts(pair.right), pair.found, pair.difference) for pair in gallery.pairs
+        ]
+        made_of = fingerprint(drawn_by(), gallery.text, facts)
+        if self._results.holds(gallery.path, made_of):
+            return True, {}
+        unshown: dict[_Image, str] = {}
+        cards = [
+            PairCard(
+                self._show(left, pair.left, unshown),
+                self._show(right, pair.right, unshown),
+                pair.found,
+                pair.difference,
+            )
+            for pair in gallery.pairs
+        ]
+        write_bytes(gallery.path, draw_gallery(cards, gallery.text))
+        if not unshown:
+            self._results.record(gallery.path, made_of)
+        return False, unshown
+
+    def _show(self, shelf: _Shelf, row: int, unshown: dict[_Image, str]) -> ShownImage:
+        """An image with its name and label, without a picture if it cannot be read any more."""
+        pixels = self._pixels(shelf.dataset, row)
+        if isinstance(pixels, str):
+            unshown[shelf.dataset, row] = pixels
+        return ShownImage(shelf.keys[row], shelf.labels[row], None if isinstance(pixels, str) else pixels)
 
 
 def _path(analysis: Analysis, first: str, second: str, method: str) -> Path:

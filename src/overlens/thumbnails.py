@@ -5,8 +5,9 @@ are held against it, so that no picture stands for another. One that was damaged
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +15,20 @@ from numpy.typing import NDArray
 from overlens.atomic import remove_partials, write_bytes
 from overlens.errors import DecodeError
 from overlens.png import encode_png
+from overlens.resizing import resize
 
 THUMBNAIL_PX = 320
 
 
 @dataclass(frozen=True, slots=True)
 class Thumbnails:
-    """Renditions of one dataset's images, at most `THUMBNAIL_PX` pixels wide and high, kept under `folder`."""
+    """Renditions of one dataset's images, at most `THUMBNAIL_PX` pixels wide and high, kept under `folder`.
+
+    Several threads may ask at once.
+    """
 
     folder: Path
+    _writing: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     @classmethod
     def open(cls, store: Path) -> "Thumbnails":
@@ -48,7 +54,8 @@ class Thumbnails:
         pixels = _load(kept)
         if pixels is None:
             pixels = thumbnail(decode_rgb(_read_image(path, digest)), THUMBNAIL_PX)
-            write_bytes(kept, encode_png(pixels))
+            with self._writing:
+                write_bytes(kept, encode_png(pixels))
         return pixels
 
 
@@ -59,6 +66,14 @@ def thumbnail(pixels: NDArray[np.uint8], max_px: int) -> NDArray[np.uint8]:
     image = Image.fromarray(pixels)
     image.thumbnail((max_px, max_px), Image.Resampling.LANCZOS)
     return np.asarray(image, np.uint8)
+
+
+def fit(pixels: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
+    """Return `(h, w, 3)` uint8 pixels, made smaller or larger so that the longer side is `side_px` long."""
+    height, width, _ = pixels.shape
+    longer = max(height, width)
+    rows, columns = (max(1, round(side * side_px / longer)) for side in (height, width))
+    return resize(np.ascontiguousarray(pixels), (rows, columns), "lanczos" if longer > side_px else "bilinear")
 
 
 def _load(kept: Path) -> NDArray[np.uint8] | None:

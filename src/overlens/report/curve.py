@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from overlens.report.names import distinct_names
+from overlens.report.page import note_page
 from overlens.report.style import (
     DATASET_COLOURS,
     FAINT,
@@ -26,7 +27,6 @@ from overlens.report.style import (
     font,
     missing_glyph_note,
     new_sheet,
-    note_sheet,
     shorten_end,
 )
 from overlens.report.views import NOT_LOOKED_FOR, CurveView, count_of, share_text
@@ -73,7 +73,7 @@ def draw_curves(view: CurveView) -> bytes:
     """
     names = view.datasets
     if not any(curve.size for curve in view.curves):
-        return note_sheet(view.title(), view.lines(), "No dataset holds an image.")
+        return note_page(view.title(), view.lines(), "No dataset holds an image.")
     n_columns = min(2, len(names))
     n_rows = -(-len(names) // n_columns)
     width = 2 * MARGIN + n_columns * CELL_WIDTH + (n_columns - 1) * GAP

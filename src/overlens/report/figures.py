@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from overlens.report.colouring import ColourGroup, colour_groups, dataset_marker, split_count
 from overlens.report.names import distinct_names
+from overlens.report.page import note_page
 from overlens.report.style import (
     FAINT,
     INK,
@@ -27,7 +28,6 @@ from overlens.report.style import (
     font,
     missing_glyph_note,
     new_sheet,
-    note_sheet,
     shorten_end,
     text_width,
 )
@@ -71,7 +71,7 @@ def draw_transfer(view: TransferView) -> bytes:
     about = f"{view.encoder} · labels: {view.label_source}"
     if not view.rows:
         message = f"{view.source} and {view.target} have no class in common."
-        return note_sheet(title, (about,), message)
+        return note_page(title, (about,), message)
     rows = sorted(view.rows, key=lambda row: (-_bar_length(row), row.label))
     shown = rows if len(rows) <= MAX_CLASSES else rows[: MAX_CLASSES // 2] + rows[-MAX_CLASSES // 2 :]
     lines: tuple[str, ...] = (f"{count_of(len(rows), 'common class')} · {about}",)

@@ -7,6 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from overlens.report.names import distinct_names
+from overlens.report.page import note_page
 from overlens.report.style import (
     INK,
     MARGIN,
@@ -16,7 +17,6 @@ from overlens.report.style import (
     font,
     missing_glyph_note,
     new_sheet,
-    note_sheet,
     text_width,
 )
 from overlens.report.views import NOT_LOOKED_FOR, OverlapText, count_of
@@ -42,7 +42,7 @@ def draw_overlap_matrix(overlap: "Overlap", text: OverlapText) -> bytes:
     title, lines = text.title(overlap), text.lines()
     names = list(overlap.sizes)
     if not names:
-        return note_sheet(title, lines, "There is no dataset.")
+        return note_page(title, lines, "There is no dataset.")
     notes = (
         "Row A, column B: images of A that have a match in B, and their share of A's images.",
         "Framed: images that have a match within their own dataset.",

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from overlens.report.names import distinct_names
-from overlens.report.style import FAINT, INK, MARGIN, MUTED, Sheet, missing_glyph_note, new_sheet, note_sheet
+from overlens.report.page import note_page
+from overlens.report.style import FAINT, INK, MARGIN, MUTED, Sheet, missing_glyph_note, new_sheet
 from overlens.report.views import NOT_LOOKED_FOR, count_of, share_text
 from overlens.verdicts import VERIFIED
 
@@ -41,7 +42,7 @@ def draw_rungs(curves: Sequence["OverlapCurve"]) -> bytes:
     names = tuple(dict.fromkeys(curve.dataset for curve in curves))
     sizes = {curve.dataset: curve.size for curve in curves}
     if not any(sizes.values()):
-        return note_sheet(TITLE, (how,), "No dataset holds an image.")
+        return note_page(TITLE, (how,), "No dataset holds an image.")
     n_rows = len(names) * (len(names) + 1.5)
     sheet = new_sheet(WIDTH, HEAD + ROW * n_rows, TITLE, (how,), _notes(names))
     left, bottom, _, height = sheet.box

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from overlens.report.names import distinct_names
+from overlens.report.page import note_page
 from overlens.report.style import (
     FAINT,
     INK,
@@ -23,7 +24,6 @@ from overlens.report.style import (
     font,
     missing_glyph_note,
     new_sheet,
-    note_sheet,
 )
 from overlens.report.views import OverlapText, SharedRegion, count_of, share_text
 
@@ -59,7 +59,7 @@ def draw_upset(overlap: "Overlap", regions: Sequence[SharedRegion], text: Overla
     shared = _order(overlap, regions)
     title = text.title(overlap)
     if not shared:
-        return note_sheet(title, text.lines(), "No image has a match in another dataset.")
+        return note_page(title, text.lines(), "No image has a match in another dataset.")
     shown = shared[:MAX_COLUMNS]
     lines = text.lines() + _left_out(shared[MAX_COLUMNS:])
     left_width = NAME + SIZE_BAR + NUMBERS + GAP

@@ -12,6 +12,7 @@ import numpy as np
 
 from overlens.report.matrix import draw_overlap_matrix
 from overlens.report.names import distinct_names
+from overlens.report.page import note_page
 from overlens.report.style import (
     INK,
     MUTED,
@@ -19,7 +20,6 @@ from overlens.report.style import (
     font,
     missing_glyph_note,
     new_sheet,
-    note_sheet,
     text_width,
 )
 from overlens.report.venn_labels import FONT_SIZE, LINE_HEIGHT, Label, Placed, place_labels
@@ -57,7 +57,7 @@ def draw_venn(overlap: "Overlap", text: OverlapText) -> bytes:
         raise ValueError(f"a Venn diagram shows at most 3 datasets, got {len(overlap.sizes)}: draw an overlap matrix")
     title, about = text.title(overlap), text.lines()
     if not any(overlap.sizes.values()):
-        return note_sheet(title, about, "No dataset holds an image.")
+        return note_page(title, about, "No dataset holds an image.")
     arrangement = arrange_circles(overlap)
     sheet = new_sheet(WIDTH, HEIGHT, title, about, _venn_notes(overlap, text, arrangement))
     left, bottom, width, height = sheet.box
