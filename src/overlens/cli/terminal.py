@@ -36,7 +36,11 @@ def run_with_progress(config: RunConfig, *, verbose: bool) -> "Analysis":
 
 
 def _print_seconds(console: "Console", seconds: "Mapping[str, float]") -> None:
-    """Print what each stage took, and its share of the run."""
+    """Print what compilation took in this process, then what each stage took, and its share of the run."""
+    from overlens.compiled import compile_seconds
+
+    if compiling := compile_seconds():
+        console.print(f"Compilation, inside the stages that needed it first: {compiling:.1f} s", markup=False)
     total = sum(seconds.values())
     for stage, taken in sorted({**seconds, "All": total}.items(), key=lambda item: item[1]):
         console.print(f"{stage}: {taken:.2f} s, {taken / total:.1%}", markup=False)
@@ -51,6 +55,8 @@ def start_logging(verbose: bool) -> "Console":
     logger.handlers = [_ConsoleHandler(console)]
     logger.handlers[0].setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s" if verbose else "%(message)s"))
     logger.setLevel(logging.DEBUG if verbose else logging.WARNING)
+    # Everybody who watches is told why a first run seems to stand still.
+    logging.getLogger("overlens.compiled").setLevel(logging.NOTSET if verbose else logging.INFO)
     return console
 
 
