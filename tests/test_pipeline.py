@@ -504,6 +504,11 @@ def test_a_class_with_two_names_is_one_class_where_datasets_are_drawn_together(t
     assert labels == {"one": {"Peter"}, "two": {"St. Peter"}, "combined": {"Peter"}}
 
 
+def test_pictures_of_projections_have_a_row_of_their_own_among_the_seconds(result: Analysis):
+    parts = {"Neighbours for projections", "t-SNE", "UMAP", "Pictures of projections"}
+    assert parts <= result.seconds.keys() and "Projections" not in result.seconds
+
+
 def test_a_result_shows_itself_in_one_line(result: Analysis):
     assert "\n" not in repr(result)
     assert "one (24 images)" in repr(result)

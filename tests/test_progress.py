@@ -57,6 +57,15 @@ def test_seconds_of_a_stage_are_kept_also_when_it_fails():
     assert set(progress.seconds) == {"a", "b"}
 
 
+def test_a_stage_and_what_it_takes_beside_its_parts_have_two_names():
+    progress, stream = shown(terminal=False)
+    progress.name_rest("Maps", "Pictures of maps")
+    with progress.stage("Maps", 1, "maps") as stage, progress.timed("Places"):
+        stage.advance(1)
+    assert set(progress.seconds) == {"Places", "Pictures of maps"}
+    assert stream.getvalue().startswith("Maps: 1 of 1 maps")
+
+
 def test_seconds_count_once_where_one_part_is_timed_inside_another(monkeypatch: pytest.MonkeyPatch):
     clock = iter(range(0, 1000))
     monkeypatch.setattr("overlens.progress.time.perf_counter", lambda: next(clock))

@@ -174,6 +174,8 @@ def _finish(
     with progress.timed("Pictures of generalization"):
         draw_transfers(analysis, transfers, results)
     gallery_notices = draw_galleries(analysis, known, results, progress)
+    # Neighbours, t-SNE and UMAP are timed inside that stage.
+    progress.name_rest("Projections", "Pictures of projections")
     projections, projection_notices = draw_projections(analysis, results, progress)
     told = material.notices, _tell_basis(analysis), split_notices, transfer_notices, overlap_notices, gallery_notices
     return replace(

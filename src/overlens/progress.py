@@ -36,6 +36,11 @@ class Progress:
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self._inner: list[float] = []
+        self._rests: dict[str, str] = {}
+
+    def name_rest(self, stage: str, title: str) -> None:
+        """Count what a stage takes beside what is timed inside it under `title`, as its own name means all of it."""
+        self._rests[stage] = title
 
     @contextmanager
     def timed(self, title: str) -> Iterator[None]:
@@ -53,10 +58,10 @@ class Progress:
 
     @contextmanager
     def stage(self, title: str, total: int, unit: str = "images") -> Iterator[Stage]:
-        """Run a stage of `total` units under `title`, timed as `timed` does."""
+        """Run a stage of `total` units under `title`, timed as `timed` does, or under the name of its rest."""
         counter = _Counter(title, total, unit)
         start = time.perf_counter()
-        with self.timed(title):
+        with self.timed(self._rests.get(title, title)):
             try:
                 with self._shown(counter):
                     yield counter
