@@ -18,7 +18,7 @@ from speed.records import MAIN, OVERLENS, Answer, Case, CaseResult, Comparison, 
 from speed.report import digits, judge, tell_case
 from speed.rivals import REQUIREMENTS, read_requirements
 from speed.sides.pairs import PairFile
-from speed.sides.whole import save_names
+from speed.sides.whole import DECLARED_OPERATORS, save_names
 
 BENCH = Path(__file__).resolve().parents[1] / "benchmarks" / "bench.py"
 
@@ -276,3 +276,10 @@ def test_targets_name_sides_that_exist():
         for scale in case.sizes:
             case.job.format(**case.size(scale))
             [side.note.format(**case.size(scale)) for side in case.sides]
+
+
+def test_the_row_of_imagededup_says_what_was_declared_to_load_it():
+    (note,) = (side.note for case in CASES for side in case.sides if side.name == "imagededup")
+    assert f"operators of torchvision that it never calls ({', '.join(DECLARED_OPERATORS)}) are declared" in note
+    page = (BENCH.parent / "RESULTS.md").read_text()
+    assert row(page, "imagededup")[-1] == note

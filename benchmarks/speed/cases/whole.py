@@ -112,7 +112,8 @@ WHOLE = (
                 "whole:duplicates_imagededup",
                 IMAGEDEDUP,
                 libraries=("imagededup",),
-                note="phash, distance 5",
+                note="phash, distance 5; two operators of torchvision that it never calls (nms, qnms) are declared for "
+                "it, as PyPI's torchvision does not load beside a CPU build of torch",
             ),
             Side(
                 "fastdup",

@@ -19,6 +19,8 @@ Pairs = Iterable[tuple[str, str]]
 EXPECTED_STAGES = ("Features of ", "t-SNE")
 """Stages that hold decoding, encoding and t-SNE."""
 TOLD = "told.txt"
+DECLARED_OPERATORS = "nms", "qnms"
+"""Of torchvision, and nothing that is measured calls them; the note of the row names them."""
 ROW_BYTES = 1280 * 4 + 8
 """An embedding of the offline encoder and a hash."""
 
@@ -164,6 +166,6 @@ def _declare_torchvision() -> None:
     """
     import torch
 
-    for name in ("nms", "qnms"):
+    for name in DECLARED_OPERATORS:
         if not hasattr(torch.ops.torchvision, name):
             torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
