@@ -45,7 +45,7 @@ def reference_distance(left, right):
     n=st.integers(0, 60),
     m=st.none() | st.integers(0, 60),
     d=st.integers(1, 70),
-    tile_rows=st.integers(1, 70),
+    tile_rows=st.integers(6, 70),
 )
 @example(seed=0, n=1, m=None, d=8, tile_rows=4)
 @example(seed=1, n=60, m=None, d=64, tile_rows=16)

@@ -2,57 +2,13 @@
 
 Importing this module loads numba, so its users import it inside their functions.
 
-Shapes: r rows of a left tile, c rows of a right tile, d dimensions, w 64-bit words of a hash.
+Shapes: r rows of a left tile, c rows of a right tile, w 64-bit words of a hash.
 """
 
 import numpy as np
 
 from overlens.compiled import compiled
-from overlens.search.kernels import LANES, Doubles, Floats, Rows, Words, count_bits, dot64, measure_row
-
-Couple = tuple[Floats, Floats]
-"""What belongs to the left rows, and what to the right ones."""
-
-_BLOCK = 128
-
-
-@compiled()
-def _count_reached(scores: Floats, floor: np.float32, floors: Floats) -> int:
-    # A loop without a branch, which is many times faster than looking at one score after the other.
-    n_reached = 0
-    for j in range(scores.shape[0]):
-        n_reached += (scores[j] >= floor) | (scores[j] >= floors[j])
-    return n_reached
-
-
-@compiled()
-def raise_best(tile: Floats, sides: Couple, lengths: tuple[Doubles, Doubles], floors: Couple, best: Couple) -> None:
-    """Raise the best scores of rows and of columns by one `(r, c)` float32 tile of approximate scores, in place.
-
-    A place of the tile that holds minus infinity is no pair. A pair is scored only if its approximate score reaches the
-    floor of its row or of its column, and the product of its lengths, which no score exceeds, is above a best score;
-    thus a thousand equal rows cost some thousand scores and not a million. `sides`, `lengths` (float64, rounded up),
-    `floors` and `best` (float32) each hold what belongs to the left rows and to the right ones.
-    """
-    left, right = sides
-    left_lengths, right_lengths = lengths
-    row_floors, column_floors = floors
-    rows, columns = best
-    lanes = np.empty(LANES, np.float64)
-    for i in range(tile.shape[0]):
-        for start in range(0, tile.shape[1], _BLOCK):
-            stop = min(start + _BLOCK, tile.shape[1])
-            if _count_reached(tile[i, start:stop], row_floors[i], column_floors[start:stop]) == 0:
-                continue
-            for j in range(start, stop):
-                if (tile[i, j] < row_floors[i] and tile[i, j] < column_floors[j]) or tile[i, j] == -np.inf:
-                    continue
-                most = np.float32(left_lengths[i] * right_lengths[j])
-                if most <= rows[i] and most <= columns[j]:
-                    continue
-                score = np.float32(dot64(left[i], right[j], lanes))
-                rows[i] = max(rows[i], score)
-                columns[j] = max(columns[j], score)
+from overlens.search.kernels import Rows, Words, count_bits, measure_row
 
 
 @compiled()

@@ -10,24 +10,19 @@ already, as its encoder does, the GPU proposes the candidates (`device`) and kee
 Shapes: n and m rows, d dimensions.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
-from overlens.cores import map_parts
 from overlens.records import FloatRows, PairBlock
 from overlens.search.device import BYTES_PER_VALUE, DeviceProducts, device_in_use
-from overlens.search.heads import Heads, Split, choose_split, is_worth_a_split, join_heads
+from overlens.search.heads import Split, choose_split, is_worth_a_split
 from overlens.search.products import Products, has_bfloat16, make_products
-from overlens.search.tiles import Tile, plan_tiles
+from overlens.search.sides import TILE_ROWS, Progress, Side, load_tiles, search_parts
+from overlens.search.tiles import Tile
 
-TILE_ROWS = 65_536
-"""Rows whose heads are in memory at once, on either side."""
-SPLIT_ROWS = 4096
 WAITING_PAIRS, PART_WEIGHT = 262_144, 256
-TOLD_COMPARISONS = 100_000_000
 
 
 def find_cosine_pairs(
@@ -36,7 +31,7 @@ def find_cosine_pairs(
     *,
     min_similarity: float,
     tile_rows: int = TILE_ROWS,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[PairBlock]:
     """Yield every pair with a score of at least `np.float32(min_similarity)`, each once, in no stated order.
 
@@ -63,27 +58,18 @@ def find_cosine_pairs(
             raise ValueError(f"{name} must be float32 rows as wide as the left ones, got {rows.dtype} {rows.shape}")
     if not np.isfinite(min_similarity):
         raise ValueError(f"min_similarity is {min_similarity}; allowed is a number from -1 to 1, such as 0.9")
-    tiles = plan_tiles(len(left), None if right is None else len(right), tile_rows=tile_rows)
-    return _search(left, left if right is None else right, tiles, np.float32(min_similarity), progress)
+    return _search(left, right, tile_rows, np.float32(min_similarity), progress)
 
 
 def _search(
-    left: FloatRows,
-    right: FloatRows,
-    tiles: Iterator[Tile],
-    min_score: np.float32,
-    progress: Callable[[int], None] | None,
+    left: FloatRows, right: FloatRows | None, tile_rows: int, min_score: np.float32, progress: Progress | None
 ) -> Iterator[PairBlock]:
-    split, products = _choose_products(left, right, min_score)
-    lefts = _Sides(left, split, products)
-    rights = lefts if left is right else _Sides(right, split, products)
-    upper, top = None, -1
-    for tile in tiles:
-        if upper is None or tile.left_start != top:
-            upper, top = lefts.load(tile.left_start, tile.left_stop), tile.left_start
-        lower = upper if tile.is_diagonal else rights.load(tile.right_start, tile.right_stop)
+    split, products = _choose_products(left, left if right is None else right, min_score)
+    for tile, upper, lower in load_tiles(left, right, split, products, tile_rows=tile_rows):
         floor = float(min_score) - split.slack(upper.heads, lower.heads)
-        yield from _search_tile(_TileSearch(upper, lower, tile, min_score, products, floor), progress)
+        search = _TileSearch(upper, lower, tile, min_score, products, floor)
+        blocks = search_parts(search, tile, products.part_rows, progress, weigh=_weigh, enough=WAITING_PAIRS)
+        yield from (block for block in blocks if len(block))
 
 
 def _choose_products(left: FloatRows, right: FloatRows, min_score: np.float32) -> tuple[Split, Products]:
@@ -99,88 +85,36 @@ def _choose_products(left: FloatRows, right: FloatRows, min_score: np.float32) -
     return split, make_products(split)
 
 
-def _search_tile(search: "_TileSearch", progress: Callable[[int], None] | None) -> Iterator[PairBlock]:
-    tile = search.tile
-    n_right = None if tile.is_diagonal else tile.right_stop - tile.right_start
-    parts = plan_tiles(tile.left_stop - tile.left_start, n_right, tile_rows=search.products.part_rows)
-    n_compared = 0
-    for part, block in map_parts(search, parts, weigh=_weigh, enough=WAITING_PAIRS):
-        if len(block):
-            yield block
-        n_compared += part.n_comparisons
-        if progress is not None and n_compared >= TOLD_COMPARISONS:
-            progress(n_compared)
-            n_compared = 0
-    if progress is not None and n_compared:
-        progress(n_compared)
-
-
-def _weigh(found: tuple[Tile, PairBlock]) -> int:
-    return max(PART_WEIGHT, len(found[1]))
+def _weigh(found: PairBlock) -> int:
+    return max(PART_WEIGHT, len(found))
 
 
 _NO_PAIRS = PairBlock(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))
 
 
 @dataclass(frozen=True, slots=True)
-class _Side:
-    """The rows of one side of a tile, which may stay on disk, their heads, and these cut as products take them."""
-
-    rows: FloatRows
-    heads: Heads
-    operands: Sequence[Any]
-
-    @classmethod
-    def load(cls, rows: FloatRows, split: Split, products: Products) -> "_Side":
-        rows = np.ascontiguousarray(rows)  # no copy of what is contiguous, memory-mapped or not
-        chunks = [rows[start : start + SPLIT_ROWS] for start in range(0, len(rows), SPLIT_ROWS)]
-        heads = join_heads(list(map_parts(split.split, chunks)))
-        return cls(rows, heads, products.cut(heads.values))
-
-
-@dataclass(frozen=True, slots=True)
-class _Sides:
-    """Loads the sides of tiles of one set; those whose parts are on a device stay there."""
-
-    rows: FloatRows
-    split: Split
-    products: Products
-    kept: dict[int, _Side] = field(default_factory=dict)
-
-    def load(self, start: int, stop: int) -> _Side:
-        """Return rows `start:stop` as a side."""
-        if start in self.kept:
-            return self.kept[start]
-        side = _Side.load(self.rows[start:stop], self.split, self.products)
-        if isinstance(self.products, DeviceProducts):
-            heads = replace(side.heads, values=np.empty((0, self.split.n_values), np.uint16))
-            self.kept[start] = side = replace(side, heads=heads)
-        return side
-
-
-@dataclass(frozen=True, slots=True)
 class _TileSearch:
     """Searches parts of one tile; called from several threads at once."""
 
-    upper: _Side
-    lower: _Side
+    upper: Side
+    lower: Side
     tile: Tile
     min_score: np.float32
     products: Products
     floor: float
 
-    def __call__(self, part: Tile) -> tuple[Tile, PairBlock]:
-        """Return a part and its pairs, by rows of the whole sets."""
+    def __call__(self, part: Tile) -> PairBlock:
+        """Return the pairs of a part, by rows of the whole sets."""
         from overlens.search.kernels import score_pairs
 
         upper = self.upper.operands[part.left_start // self.products.part_rows]
         lower = self.lower.operands[part.right_start // self.products.part_rows]
         rows, columns = self.products.find(upper, lower, self.floor, is_diagonal=part.is_diagonal)
         if not len(rows):
-            return part, _NO_PAIRS
+            return _NO_PAIRS
         rows, columns = rows + part.left_start, columns + part.right_start
         scores = score_pairs(self.upper.rows, self.lower.rows, rows, columns)
         kept = scores >= self.min_score
         first = (rows[kept] + self.tile.left_start).astype(np.int32)
         second = (columns[kept] + self.tile.right_start).astype(np.int32)
-        return part, PairBlock(first, second, scores[kept])
+        return PairBlock(first, second, scores[kept])

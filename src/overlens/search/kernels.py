@@ -1,10 +1,10 @@
-"""The inner loops of pair search, compiled: fixed-order dot products, bit counts, running nearest rows.
+"""The inner loops of pair search, compiled: fixed-order dot products, bit counts, places that reach a floor.
 
 Everything here is serial and releases the GIL; matrix products stay in numpy, whose BLAS owns the cores. Importing
 this module loads numba, so its users import it inside their functions. Only the first
 use on a machine pays for compilation (a few seconds), see `compiled`.
 
-Shapes: r rows of a left tile, c rows of a right tile, d dimensions, w 64-bit words of a hash, m pairs, k neighbours.
+Shapes: r rows of a left tile, c rows of a right tile, d dimensions, w 64-bit words of a hash, m pairs.
 """
 
 import numpy as np
@@ -23,8 +23,6 @@ Columns = tuple[Rows, Rows, Rows]
 
 LANES = 32
 """Sums of a dot product that run side by side, see `dot64`; scratch space of callers has as many places."""
-
-_BLOCK = 128
 
 _ONES = np.uint64(0x5555555555555555)
 _TWOS = np.uint64(0x3333333333333333)
@@ -104,65 +102,6 @@ def list_reached(tile: Integers, floor: np.signedinteger, is_diagonal: bool) -> 
             places[end] = i * width + first + j
             end += row[j] >= floor
     return places[:end] // width, places[:end] % width
-
-
-@compiled()
-def _count_reached(scores: Floats, floor: float) -> int:
-    # A loop without a branch, which is many times faster than looking at one score after the other. Rounding keeps the
-    # order of numbers, so that a float32 that reaches the floor reaches the rounded floor, too.
-    n_reached, lowest = 0, np.float32(floor)
-    for j in range(scores.shape[0]):
-        n_reached += scores[j] >= lowest
-    return n_reached
-
-
-@compiled()
-def _enter(score: np.float32, number: int, indices: Rows, similarities: Floats) -> bool:
-    # Into one row's list, behind what is equally similar; whether there was a place.
-    place = similarities.shape[0] - 1
-    if not score > similarities[place]:
-        return False
-    while place > 0 and score > similarities[place - 1]:
-        similarities[place] = similarities[place - 1]
-        indices[place] = indices[place - 1]
-        place -= 1
-    similarities[place] = score
-    indices[place] = number
-    return True
-
-
-@compiled()
-def update_nearest(
-    tile: Floats,
-    sides: tuple[Floats, Floats],
-    offsets: tuple[int, int],
-    floors: Floats,
-    slack: float,
-    nearest: tuple[Places, Floats],
-) -> None:
-    """Merge one tile of approximate scores into the running nearest rows, in place.
-
-    Columns must come in ascending row order over successive calls: of equally similar rows the first to come stays
-    ahead, which is the tie rule. An approximate score more than `slack` below the weakest neighbour, or below the
-    `(r,)` `floors` that the weakest is known to reach in the end, cannot enter. `sides` is the left and right rows,
-    `nearest` the running indices and similarities.
-    """
-    left, right = sides
-    indices, similarities = nearest
-    last = indices.shape[1] - 1
-    lanes = np.empty(LANES, np.float64)
-    for i in range(tile.shape[0]):
-        floor = max(np.float64(similarities[i, last]), floors[i]) - slack
-        for start in range(0, tile.shape[1], _BLOCK):
-            stop = min(start + _BLOCK, tile.shape[1])
-            if _count_reached(tile[i, start:stop], floor) == 0:
-                continue
-            for j in range(start, stop):
-                if tile[i, j] < floor or offsets[0] + i == offsets[1] + j:
-                    continue
-                score = np.float32(dot64(left[i], right[j], lanes))
-                if _enter(score, offsets[1] + j, indices[i], similarities[i]):
-                    floor = max(np.float64(similarities[i, last]), floors[i]) - slack
 
 
 @compiled()

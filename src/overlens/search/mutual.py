@@ -2,12 +2,9 @@
 
 A pair is found if each row is among the `k` most alike rows of the other, or if one of them is the most alike of all
 to the other; in both cases only from `min_similarity` on. The first rule alone loses copies where one picture has more
-than `k` of them; the second alone loses copies that stand behind a hub. Exact and tiled, as
-`overlens.search.neighbours`: a float32 product only skips what cannot enter, by proven slack, and the one fixed score
-decides; of equally alike rows the lower number comes first. Rows with the same label are no neighbours: a picture that
-stands in both sets would otherwise take a place in its own list, and edited copies would go for it. One product serves
-both directions, and within one set only the upper half is multiplied. Memory: two tiles, their product twice, and k + 1
-numbers a row.
+than `k` of them; the second alone loses copies that stand behind a hub. Exact: `overlens.search.nearest` finds the
+nearest; of equally alike rows the lower number comes first. Rows with the same label are no neighbours: a picture that
+stands in both sets would otherwise take a place in its own list, and edited copies would go for it.
 
 Shapes: n and m rows, d dimensions, k neighbours.
 """
@@ -19,12 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overlens.records import FloatRows, PairBlock
-from overlens.search.rounding import largest_norm, score_slack
-from overlens.search.tiles import Tile, plan_tiles
+from overlens.search.nearest import list_nearest
+from overlens.search.sides import TILE_ROWS
 from overlens.stacked import Rows
 
 _CHUNK_ROWS = 65_536
-_BLOCK = 256
 
 
 class PickedRows:
@@ -69,24 +65,11 @@ class PickedRows:
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """The rows of one set and their nearest in the other so far; `offset` tells the numbers of two sets apart."""
+    """The rows of one set, and of each the numbers and scores of its nearest in the other."""
 
     rows: Rows | PickedRows
-    offset: int
     indices: NDArray[np.int32]
     similarities: NDArray[np.float32]
-    floors: NDArray[np.float64]
-
-    @classmethod
-    def start(cls, rows: Rows | PickedRows, offset: int, k: int, min_similarity: float) -> "_Side":
-        n = len(rows)
-        return cls(
-            rows,
-            offset,
-            np.full((n, k), -1, np.int32),
-            np.full((n, k), -np.inf, np.float32),
-            np.full(n, np.float64(np.float32(min_similarity))),
-        )
 
 
 def find_mutual_pairs(
@@ -95,7 +78,7 @@ def find_mutual_pairs(
     *,
     k: int,
     min_similarity: float,
-    tile_rows: int = 2048,
+    tile_rows: int = TILE_ROWS,
     progress: Callable[[int], None] | None = None,
 ) -> PairBlock:
     """Return the pairs that are mutually among the `k` nearest, or of which one is the very nearest of the other.
@@ -106,7 +89,7 @@ def find_mutual_pairs(
         k: Neighbours of each row in the other set, at least 1; where there are fewer rows, all are neighbours.
         min_similarity: Smallest score of a pair, inclusive.
         tile_rows: Rows of a tile; the result does not depend on it.
-        progress: Called after each tile with the number of pairs compared in it; these sum up to
+        progress: Called now and then with the number of pairs compared since; these sum up to
             `count_comparisons(n, m)`.
 
     Returns:
@@ -123,12 +106,10 @@ def find_mutual_pairs(
         )
     has_labels = right is not None and _labels(left) is not None and _labels(right) is not None
     n_places = k + has_labels  # of which one may go to the row of the same label
-    first = _Side.start(left, 0, n_places, min_similarity)
-    second = first if right is None else _Side.start(right, len(left), n_places, min_similarity)
-    for tile in plan_tiles(len(left), None if right is None else len(right), tile_rows=tile_rows):
-        _merge_tile(first, second, tile)
-        if progress is not None:
-            progress(tile.n_comparisons)
+    floor = float(np.float32(min_similarity))
+    lists = list_nearest(left, right, k=n_places, min_similarity=floor, tile_rows=tile_rows, progress=progress)
+    first = _Side(left, lists[0].numbers(), lists[0].similarities())
+    second = first if right is None else _Side(right, lists[1].numbers(), lists[1].similarities())
     if has_labels:
         first, second = _without_own_label(first, second), _without_own_label(second, first)
     return _select_pairs(first, second, min_similarity)
@@ -143,55 +124,16 @@ def _without_own_label(side: _Side, other: _Side) -> _Side:
     own, others = _labels(side.rows), _labels(other.rows)
     if own is None or others is None or not len(others):
         return side
-    is_own = (others[np.maximum(side.indices - other.offset, 0)] == own[:, None]) & (side.indices >= 0)
+    is_own = (others[np.maximum(side.indices, 0)] == own[:, None]) & (side.indices >= 0)
     kept = np.argsort(is_own, axis=1, kind="stable")[:, :-1]
     indices = np.take_along_axis(side.indices, kept, axis=1)
-    return _Side(side.rows, side.offset, indices, np.take_along_axis(side.similarities, kept, axis=1), side.floors)
+    return _Side(side.rows, indices, np.take_along_axis(side.similarities, kept, axis=1))
 
 
 def _require_rows(left: Rows | PickedRows, right: Rows | PickedRows) -> None:
     for name, rows in (("left", left), ("right", right)):
         if rows.ndim != 2 or rows.dtype != np.float32 or rows.shape[1] != left.shape[1]:
             raise ValueError(f"{name} must be float32 rows as wide as the left ones, got {rows.dtype} {rows.shape}")
-
-
-def _merge_tile(first: _Side, second: _Side, tile: Tile) -> None:
-    left = np.ascontiguousarray(first.rows[tile.left_start : tile.left_stop])
-    right = left if tile.is_diagonal else np.ascontiguousarray(second.rows[tile.right_start : tile.right_stop])
-    slack = score_slack(left.shape[1], largest_norm(left) * largest_norm(right))
-    scores = left @ right.T
-    _update(first, (tile.left_start, second.offset + tile.right_start), (left, right), scores, slack)
-    if not tile.is_diagonal:
-        # Tiles come row by row, so that each column of tiles also meets the left rows in ascending order.
-        offsets = second.offset + tile.right_start, tile.left_start
-        _update(second, offsets, (right, left), _transpose(scores), slack)
-
-
-def _transpose(scores: FloatRows) -> FloatRows:
-    """Return a C-contiguous transpose, block by block: three times as fast as at once, because it stays in cache."""
-    turned = np.empty(scores.shape[::-1], np.float32)
-    for row in range(0, scores.shape[0], _BLOCK):
-        for column in range(0, scores.shape[1], _BLOCK):
-            block = scores[row : row + _BLOCK, column : column + _BLOCK]
-            turned[column : column + _BLOCK, row : row + _BLOCK] = block.T
-    return turned
-
-
-def _update(
-    side: _Side, offsets: tuple[int, int], rows: tuple[FloatRows, FloatRows], scores: FloatRows, slack: float
-) -> None:
-    """Enter a tile of approximate scores into the lists of `side`; `offsets` are the first row and column of it."""
-    from overlens.search.kernels import update_nearest
-
-    start = offsets[0] - side.offset
-    places = slice(start, start + len(scores))
-    k = side.indices.shape[1]
-    if side.indices[start, 0] < 0 and scores.shape[1] > k:
-        # The k-th best of one tile, less the rounding: what the weakest is known to reach in the end.
-        reached = np.partition(scores, scores.shape[1] - 1 - k, axis=1)[:, scores.shape[1] - 1 - k]
-        np.maximum(side.floors[places], reached.astype(np.float64) - slack, out=side.floors[places])
-    nearest = side.indices[places], side.similarities[places]
-    update_nearest(scores, rows, offsets, side.floors[places], slack, nearest)
 
 
 def _select_pairs(first: _Side, second: _Side, min_similarity: float) -> PairBlock:
@@ -213,10 +155,10 @@ def _list_pairs(
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
     columns = []
     for start in range(0, len(side.indices), _CHUNK_ROWS):
-        partners = side.indices[start : start + _CHUNK_ROWS] - np.int32(other.offset)
+        partners = side.indices[start : start + _CHUNK_ROWS]
         scores = side.similarities[start : start + _CHUNK_ROWS]
         kept = scores >= floor
-        kept[:, 1:] &= _is_listed(other.indices, partners[:, 1:], start + side.offset)
+        kept[:, 1:] &= _is_listed(other.indices, partners[:, 1:], start)
         rows, places = np.nonzero(kept)
         columns.append(((rows + start).astype(np.int32), partners[rows, places], scores[rows, places]))
     if not columns:

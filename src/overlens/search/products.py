@@ -9,7 +9,8 @@ Products are compared as integers, which is faster: the bits of positive numbers
 Shapes: r and c rows of a part, w values of a head.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -76,6 +77,15 @@ class FloatProducts:
         """Return parts that stay where they are."""
         return [values[start : start + self.part_rows] for start in range(0, len(values), self.part_rows)]
 
+    @contextmanager
+    def multiply(self, upper: NDArray[np.float32], lower: NDArray[np.float32]) -> Iterator[NDArray[np.int32]]:
+        """Lend the bits of the products of two parts."""
+        bench = self._benches.take()
+        products = bench[: len(upper) * len(lower)].reshape(len(upper), len(lower))
+        np.matmul(upper, lower.T, out=products)
+        yield products.view(np.int32)
+        self._benches.leave(bench)
+
     def find(
         self, upper: NDArray[np.float32], lower: NDArray[np.float32], floor: float, *, is_diagonal: bool
     ) -> Places:
@@ -83,11 +93,8 @@ class FloatProducts:
         from overlens.search.kernels import list_reached
 
         key = _key(floor)
-        bench = self._benches.take()
-        products = bench[: len(upper) * len(lower)].reshape(len(upper), len(lower))
-        np.matmul(upper, lower.T, out=products)
-        places: Places = list_reached(_ordered(products.view(np.int32), key), key, is_diagonal)
-        self._benches.leave(bench)
+        with self.multiply(upper, lower) as bits:
+            places: Places = list_reached(_ordered(bits, key), key, is_diagonal)
         return places
 
 
@@ -110,17 +117,23 @@ class NarrowProducts:
             parts.append((_narrow_tensor(last), n_rows - whole))
         return parts
 
+    @contextmanager
+    def multiply(self, upper: tuple[Any, int], lower: tuple[Any, int]) -> Iterator[NDArray[np.int16]]:
+        """Lend the bits of the products of two parts."""
+        request, products = bench = self._benches.take()
+        request.set_input_tensor(0, upper[0])
+        request.set_input_tensor(1, lower[0])
+        request.infer()
+        yield products[: upper[1], : lower[1]]
+        self._benches.leave(bench)
+
     def find(self, upper: tuple[Any, int], lower: tuple[Any, int], floor: float, *, is_diagonal: bool) -> Places:
         """See `Products`."""
         from overlens.search.kernels import list_reached
 
         key = _narrow_key(floor)
-        request, products = bench = self._benches.take()
-        request.set_input_tensor(0, upper[0])
-        request.set_input_tensor(1, lower[0])
-        request.infer()
-        places: Places = list_reached(_ordered(products[: upper[1], : lower[1]], key), key, is_diagonal)
-        self._benches.leave(bench)
+        with self.multiply(upper, lower) as bits:
+            places: Places = list_reached(_ordered(bits, key), key, is_diagonal)
         return places
 
     def _make_bench(self) -> tuple[Any, NDArray[np.int16]]:
@@ -130,7 +143,7 @@ class NarrowProducts:
         return request, products.view(np.int16)
 
 
-def make_products(split: Split) -> Products:
+def make_products(split: Split) -> FloatProducts | NarrowProducts:
     """Return what multiplies heads of a split."""
     return NarrowProducts(split.n_values) if split.is_narrow else FloatProducts()
 
@@ -171,6 +184,14 @@ def _narrow_key(floor: float) -> np.int16:
     # Cut bits lie below a positive floor and above a negative one; and zero has two signs.
     key = _key(floor)
     return np.int16((key >> np.int32(16)) - np.int32(key <= 0))
+
+
+def read_down(keys: Bits) -> NDArray[np.float32]:
+    """Return numbers that products with these turned bits, int32 or rounded int16, reached for certain."""
+    if keys.dtype == np.int32:
+        return _turn(keys).view(np.float32)
+    below = np.asarray(_turn(keys.astype(np.int16) - np.int16(1)))
+    return (below.astype(np.int32) << np.int32(16)).view(np.float32)
 
 
 def _ordered(bits: Bits, key: np.signedinteger) -> Bits:

@@ -32,6 +32,21 @@ def list_cosine_pairs(left: FloatRows, right: FloatRows | None, *, min_similarit
     return pairs
 
 
+def list_nearest_rows(left: FloatRows, right: FloatRows | None, *, k: int) -> list[list[tuple[int, float]]]:
+    """Return the number and the score of the `k` right rows most alike to each left row, of equal ones the lower first.
+
+    Args:
+        left: `(n, d)` float32 rows.
+        right: `(m, d)` float32 rows, or None for the other rows of the first set.
+        k: Longest list.
+    """
+    others = left if right is None else right
+    scores = (np.asarray(left, np.float64) @ np.asarray(others, np.float64).T).astype(np.float32)
+    ranked = np.argsort(-scores, axis=1, kind="stable").tolist()
+    lists = [[j for j in row if right is not None or j != i][:k] for i, row in enumerate(ranked)]
+    return [[(j, float(scores[i, j])) for j in row] for i, row in enumerate(lists)]
+
+
 def list_hamming_pairs(left: HashRows, right: HashRows | None, *, max_distance_bits: int) -> Pairs:
     """Return `(left, right) -> distance` of every pair of hashes at most `max_distance_bits` apart, inclusive.
 
