@@ -88,16 +88,16 @@ def test_a_small_shift_is_refined_away() -> None:
     picture = make_detailed(8, 320, 320)
     left, right = picture[:300, :300], picture[8:308, 5:305]
     frame = make_frame(left, right, whole_transform(left.shape, right.shape, 0))
-    *_, moved = refine(frame, COARSE_PX, by_homography=False, n_steps=50)
+    moved = refine(frame, lay(frame, COARSE_PX), by_homography=False, n_steps=50)
+    assert moved is not None
     found = move(np.array([[150.0, 150.0]]), moved.left_to_right)[0]
     assert np.allclose(found, (145, 142), atol=1.0)
 
 
 def test_pictures_without_anything_in_common_are_left_where_they_are() -> None:
     flat = np.full((100, 100), 7, np.uint8)
-    frames = list(refine(make_frame(flat, flat, np.eye(3)), COARSE_PX, by_homography=True, n_steps=10))
-    assert np.array_equal(frames[0].transform, np.eye(3))
-    assert all(np.isfinite(frame.transform).all() for frame in frames)
+    frame = make_frame(flat, flat, np.eye(3))
+    assert refine(frame, lay(frame, COARSE_PX), by_homography=True, n_steps=10) is None
 
 
 def test_the_frame_is_that_of_the_picture_that_shows_less() -> None:

@@ -12,7 +12,6 @@ Everything is looked at in the frame of the picture that shows less, so that a c
 Shapes: h rows, w columns.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -158,12 +157,17 @@ def make_frame(left: Plane, right: Plane, transform: Transform) -> Frame:
     return Frame(left, right, transform, is_swapped=False)
 
 
-def refine(frame: Frame, side_px: int, *, by_homography: bool, n_steps: int) -> Iterator[Frame]:
-    """Yield the frame as it is, and, if it can be moved further into place, as it then is."""
-    yield frame
-    laid = lay(frame, side_px)
+def refine(frame: Frame, laid: Laid, *, by_homography: bool, n_steps: int) -> Frame | None:
+    """Return the frame moved further into place, or None where it cannot be.
+
+    Args:
+        frame: Where to start.
+        laid: The two pictures as the frame lays them, at the size to look at.
+        by_homography: Whether to move by a homography; else by an affine transform.
+        n_steps: Most steps.
+    """
     if not laid.is_enough:
-        return
+        return None
     motion = cv2.MOTION_HOMOGRAPHY if by_homography else cv2.MOTION_AFFINE
     start = np.eye(3 if by_homography else 2, 3, dtype=np.float32)
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, n_steps, 1e-4)
@@ -172,13 +176,14 @@ def refine(frame: Frame, side_px: int, *, by_homography: bool, n_steps: int) -> 
             laid.base, laid.other, start, motion, criteria, laid.covered.astype(np.uint8), gaussFiltSize=3
         )
     except cv2.error:  # It says so where the pictures have nothing in common.
-        return
+        return None
     step = np.eye(3)
     step[: len(moved)] = moved
     zoom = _stretch(laid.base.shape, frame.base.shape)
     transform = frame.transform @ zoom @ step @ invert(zoom)
     if np.isfinite(transform).all() and abs(np.linalg.det(transform)) > 1e-9:
-        yield frame.moved(transform)
+        return frame.moved(transform)
+    return None
 
 
 def lay(frame: Frame, side_px: int) -> Laid:

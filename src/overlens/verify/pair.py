@@ -19,6 +19,7 @@ from overlens.verify.agreement import Agreement, correlate_coarsely, measure_agr
 from overlens.verify.alignment import (
     COARSE_PX,
     Frame,
+    Laid,
     Transform,
     count_inliers,
     fine_side_px,
@@ -40,6 +41,8 @@ SMALL_PX = 96
 FEW_FEATURES = 30
 PLAIN_AGREEMENT = 0.93
 """Local and coarse correlation from which the whole picture speaks for itself, and no features are looked for."""
+REFINED_PX = 128
+"""Longest side of the frame in which the best proposal is moved into place; it is judged in a larger one if need be."""
 MIN_COARSE = 0.4
 """Coarse correlation below which two pictures have nothing to be judged more finely."""
 
@@ -126,21 +129,27 @@ def _best(transforms: list[Transform], left: Picture, right: Picture) -> _Placed
     best = _Placed(make_frame(left.grey, right.grey, whole_transform(left.shape, right.shape, 0)), -2.0)
     for transform in transforms:
         frame = make_frame(left.grey, right.grey, transform)
-        for moved in refine(frame, COARSE_PX, by_homography=False, n_steps=50):
-            laid = lay(moved, COARSE_PX)
-            # A small common part agrees by chance more easily than a large one.
-            coarse = correlate_coarsely(laid) * min(1.0, laid.share / 0.25)
-            if coarse > best.coarse:
-                best = _Placed(moved, coarse)
+        laid = lay(frame, COARSE_PX)
+        best = max(best, _place(frame, laid), key=lambda one: one.coarse)
+        moved = refine(frame, laid, by_homography=False, n_steps=50)
+        if moved is not None:
+            best = max(best, _place(moved, lay(moved, COARSE_PX)), key=lambda one: one.coarse)
     return best
+
+
+def _place(frame: Frame, laid: Laid) -> _Placed:
+    # A small common part agrees by chance more easily than a large one.
+    return _Placed(frame, correlate_coarsely(laid) * min(1.0, laid.share / 0.25))
 
 
 def _judge_finely(frame: Frame, left: Picture, right: Picture) -> tuple[Frame, Agreement]:
     side_px = fine_side_px(left.grey, right.grey)
-    agreed = [
-        (moved, measure_agreement(lay(moved, side_px)))
-        for moved in refine(frame, min(side_px, 128), by_homography=True, n_steps=30)
-    ]
+    laid = lay(frame, side_px)
+    looked_at = lay(frame, REFINED_PX) if side_px > REFINED_PX else laid
+    agreed = [(frame, measure_agreement(laid))]
+    moved = refine(frame, looked_at, by_homography=True, n_steps=30)
+    if moved is not None:
+        agreed.append((moved, measure_agreement(lay(moved, side_px))))
     return max(agreed, key=lambda one: one[1].fine)
 
 
