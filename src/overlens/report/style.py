@@ -1,6 +1,6 @@
 """The look that all pictures share: palette, type, page frame, and text that cannot do harm.
 
-Charts are made with matplotlib's Figure object and the Agg canvas, never with pyplot: no global state, so several
+Charts are made with matplotlib's Figure object and the Agg renderer, never with pyplot: no global state, so several
 threads may draw at once, and no date or version in the file, so equal numbers give equal bytes. What has no axes is
 drawn by Pillow alone (`page.py`), in a fraction of the time. The font is the one that matplotlib carries; a character
 that it lacks is drawn as a hollow square instead of raising a warning. Texts are measured by Pillow, too, which takes a
@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
 
 from overlens.png import encode_png
 from overlens.store.fingerprints import made_by
@@ -241,12 +239,9 @@ class Sheet:
 
     def png(self) -> bytes:
         """Return the figure as PNG; equal figures give equal bytes."""
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from overlens.report.rendering import render
 
-        canvas = FigureCanvasAgg(self.figure)
-        canvas.draw()  # type: ignore[no-untyped-call]
-        pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
-        return encode_png(pixels[:, :, :3])  # the paper is white, so nothing of it is transparent
+        return encode_png(render(self.figure))
 
 
 def new_sheet(width: float, content_height: float, title: str, lines: tuple[str, ...], notes: tuple[str, ...]) -> Sheet:
