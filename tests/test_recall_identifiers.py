@@ -298,5 +298,5 @@ def test_a_column_that_no_dataset_has_is_refused_with_those_there_are(folder):
     pyarrow.parquet.write_table(pyarrow.table({"path": ["b.jpg"], "item": ["Q1"]}), folder / "list.parquet")
     given = {"one": folder / "list.csv", "two": folder / "list.parquet", "three": folder}
     with pytest.raises(ConfigError, match="one has path, label, QID; two has path, item; name one of them"):
-        overlens.analyze(given, identifier_column="Q", output=folder / "out")
-    assert not (folder / "out").exists()
+        overlens.analyze(given, identifier_column="Q", output=folder.with_name(f"{folder.name}-out"))
+    assert not (folder.with_name(f"{folder.name}-out")).exists()
