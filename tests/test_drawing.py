@@ -193,3 +193,20 @@ def test_a_gallery_with_an_image_that_was_not_shown_is_drawn_again(tmp_path: Pat
     for path, elsewhere in moved:
         elsewhere.rename(path)
     assert galleries(analysis, known) == []
+
+
+def test_a_class_has_one_colour_in_all_maps(runs, monkeypatch: pytest.MonkeyPatch):
+    def label(features, labels):
+        names = {one: f"{one} of {features.dataset}" for one in labels}
+        return replace(features, labels=tuple((labels * 8)[: features.n_kept]), class_names=names)
+
+    one, two = runs[0].datasets.values()
+    datasets = {"one": label(one, ("a", "b", "b")), "two": label(two, ("c", "c", "a"))}
+    views = []
+    monkeypatch.setattr("overlens.drawing.draw_projection", lambda view, coloured_by: views.append(view) or b"")
+    analysis = with_projections(replace(runs[0], datasets=datasets), ("tsne",))
+    draw_projections(analysis, Results.open(analysis.output), Progress())
+    first, second, together, _ = [view.colours for view in views]
+    assert together.keys() == {"a of one", "b of one", "c of two"} and len(set(together.values())) == 3
+    assert first == {name: together[name] for name in ("a of one", "b of one")}
+    assert second == {"a of two": together["a of one"], "c of two": together["c of two"]}

@@ -2,15 +2,18 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from overlens.errors import ConfigError
 from overlens.records import ModelInfo
-from overlens.report.colouring import colour_groups
+from overlens.report.colouring import colour_groups, shared_colours
 from overlens.report.coordinates import coordinates_csv
 from overlens.report.figures import draw_projection, draw_transfer
 from overlens.report.plotly_page import MAX_LEGEND_CHARACTERS, WEBGL_FROM_IMAGES, projection_page
@@ -109,6 +112,27 @@ def test_images_without_a_label_are_pale_even_if_they_are_the_most():
         ("cat (10)", LABEL_COLOURS[0]),
         ("unlabelled (50)", FAINT),
     ]
+
+
+def test_labels_keep_the_colours_that_they_have_in_other_maps():
+    view = view_of(n_labels=3, colours={"class 01": LABEL_COLOURS[0], "class 02": LABEL_COLOURS[0], "other": "#000000"})
+    groups = colour_groups(view, "label", join_rest=True)
+    assert [group.colour for group in groups] == [LABEL_COLOURS[1], LABEL_COLOURS[0], LABEL_COLOURS[2]]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.dictionaries(st.sampled_from("abcdefghijklmnop"), st.integers(1, 5)), max_size=4))
+def test_shared_colours_tell_the_labels_of_every_map_apart(own):
+    together = Counter()
+    for counts in own:
+        together.update(counts)
+    colours = shared_colours([*own, together])
+    for counts in [*own, together]:
+        ranked = sorted(counts, key=lambda label: (-counts[label], label))[: len(LABEL_COLOURS)]
+        shown = [colours[label] for label in ranked if label in colours]
+        assert len(set(shown)) == len(shown)
+    most = sorted(together, key=lambda label: (-together[label], label))[: len(LABEL_COLOURS)]
+    assert [colours[label] for label in most] == list(LABEL_COLOURS[: len(most)])
 
 
 def test_unknown_colouring_lists_the_known_ones():

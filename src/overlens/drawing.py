@@ -4,7 +4,8 @@ Where images lie on a plane takes longest of all to find, so it is kept: a map o
 is not laid out again, and a picture that shows the same is not drawn again.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -29,6 +30,7 @@ from overlens.projections.methods import (
 )
 from overlens.projections.principal import principal_start
 from overlens.records import Features
+from overlens.report.colouring import shared_colours
 from overlens.report.coordinates import coordinates_csv
 from overlens.report.figures import draw_projection, draw_transfer
 from overlens.report.plotly_page import projection_page
@@ -45,10 +47,11 @@ COMBINED = "combined"
 
 @dataclass(frozen=True, slots=True)
 class _Map:
-    """The datasets of one map, alone or together, and where its files are."""
+    """The datasets of one map, alone or together, where its files are, and the colours of classes in the run."""
 
     group: tuple[Features, ...]
     output: Path
+    colours: Mapping[str, str]
 
     @property
     def is_combined(self) -> bool:
@@ -91,14 +94,21 @@ def draw_projections(
     groups: list[tuple[Features, ...]] = [(features,) for features in analysis.datasets.values()]
     if len(groups) > 1:
         groups.append(tuple(analysis.datasets.values()))
+    colours = _class_colours(groups)
     tables: list[ProjectionTable] = []
     notices: list[str] = []
     with progress.stage("Projections", len(groups) * len(methods), "maps") as stage:
         for group in groups:
-            drawn, told = _draw_group(analysis, _Map(group, analysis.output), results, (progress, stage))
+            drawn, told = _draw_group(analysis, _Map(group, analysis.output, colours), results, (progress, stage))
             tables += drawn
             notices += told
     return tuple(tables), notices
+
+
+def _class_colours(groups: Sequence[tuple[Features, ...]]) -> dict[str, str]:
+    """Choose one colour a class for all maps that colour it."""
+    labels = ([label for features in group for label in features.labels if label is not None] for group in groups)
+    return shared_colours([Counter(names) for names in labels])
 
 
 def _draw_group(
@@ -170,6 +180,7 @@ def _draw_map(analysis: Analysis, wanted: _Map, result: Projection, results: Res
     group = wanted.group
     # A class is one class, though its datasets may call it by different names: the first one's name is shown.
     names = {class_id: name for features in reversed(group) for class_id, name in features.class_names.items()}
+    present = {label for features in group for label in features.labels}
     table = ProjectionTable(
         COMBINED if wanted.is_combined else group[0].dataset,
         result.method,
@@ -187,6 +198,7 @@ def _draw_map(analysis: Analysis, wanted: _Map, result: Projection, results: Res
         "; ".join(dict.fromkeys(features.label_source for features in group)),
         describe_encoder(analysis.model),
         (*result.notes, *result.details),
+        {names.get(class_id, class_id): colour for class_id, colour in wanted.colours.items() if class_id in present},
     )
     _write_pictures(view, wanted, results)
     return table

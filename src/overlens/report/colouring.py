@@ -2,12 +2,13 @@
 
 One answer for the PNG and the page. More labels than colours: the most frequent labels are coloured, the rest is grey,
 because more than nine colours cannot be told apart, least of all by a colour-blind reader. Images without a label are
-paler still. The dataset also shows in the shape of the marker.
+paler still. The dataset also shows in the shape of the marker. A class keeps its colour through the maps of a run.
 
 Shapes: n images.
 """
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,7 +49,29 @@ def colour_groups(view: ProjectionView, coloured_by: str, *, join_rest: bool) ->
     if coloured_by == "dataset":
         rows_of = _rows_by_value(view.datasets)
         return [_group(name, dataset_colour(place), rows) for place, (name, rows) in enumerate(rows_of.items())]
-    return _label_groups(view.labels, join_rest)
+    return _label_groups(view, join_rest)
+
+
+def shared_colours(maps: Sequence[Mapping[str, int]]) -> dict[str, str]:
+    """Choose colours for the labels that the maps of a run colour, one for each label in all of them.
+
+    The most frequent labels choose first. One that finds every colour taken by labels that some map shows beside it
+    gets none here; each map gives it one that it has to spare.
+
+    Args:
+        maps: How many images each label has in each map.
+    """
+    coloured = [set(_ranked(counts)[: len(LABEL_COLOURS)]) for counts in maps]
+    totals: Counter[str] = Counter()
+    for counts in maps:
+        totals.update(counts)
+    colours: dict[str, str] = {}
+    for label in _ranked(totals):
+        beside = set().union(*(labels for labels in coloured if label in labels))
+        free = [colour for colour in LABEL_COLOURS if colour not in {colours.get(other) for other in beside}]
+        if beside and free:
+            colours[label] = free[0]
+    return colours
 
 
 def dataset_marker(view: ProjectionView, dataset: str) -> int:
@@ -62,13 +85,17 @@ def split_count(text: str) -> tuple[str, str]:
     return (words, separator + count) if count[:-1].replace(",", "").isdigit() else (clean_text(text), "")
 
 
-def _label_groups(labels: tuple[str, ...], join_rest: bool) -> list[ColourGroup]:
-    rows_of = _rows_by_value(labels)
+def _label_groups(view: ProjectionView, join_rest: bool) -> list[ColourGroup]:
+    rows_of = _rows_by_value(view.labels)
     unlabelled = rows_of.pop(UNLABELLED, None)
-    counts = Counter({label: len(rows) for label, rows in rows_of.items()})
-    ranked = sorted(counts, key=lambda label: (-counts[label], label))
+    ranked = _ranked({label: len(rows) for label, rows in rows_of.items()})
     coloured, rest = ranked[: len(LABEL_COLOURS)], ranked[len(LABEL_COLOURS) :]
-    groups = [_group(label, colour, rows_of[label]) for label, colour in zip(coloured, LABEL_COLOURS, strict=False)]
+    given: dict[str, str] = {}
+    for label in coloured:
+        if label in view.colours and view.colours[label] not in given.values():
+            given[label] = view.colours[label]
+    spare = iter([colour for colour in LABEL_COLOURS if colour not in given.values()])
+    groups = [_group(label, given.get(label) or next(spare), rows_of[label]) for label in coloured]
     if rest and join_rest:
         rows = np.sort(np.concatenate([rows_of[label] for label in rest]))
         groups.append(_group(f"other, {count_of(len(rest), 'class')}", REST, rows))
@@ -77,6 +104,11 @@ def _label_groups(labels: tuple[str, ...], join_rest: bool) -> list[ColourGroup]
     if unlabelled is not None:
         groups.append(_group(UNLABELLED, FAINT, unlabelled))
     return groups
+
+
+def _ranked(counts: Mapping[str, int]) -> list[str]:
+    """Return the labels, those of most images first."""
+    return sorted(counts, key=lambda label: (-counts[label], label))
 
 
 def _rows_by_value(values: tuple[str, ...]) -> dict[str, NDArray[np.intp]]:

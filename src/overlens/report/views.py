@@ -75,6 +75,7 @@ class ProjectionView:
         label_source: Where the labels come from, in words.
         encoder: The encoder in words, see `describe_encoder`.
         notes: Sentences about adjusted values.
+        colours: Colours of labels, no two alike, that other maps have, too; labels without one get what is left.
     """
 
     method: str
@@ -85,6 +86,7 @@ class ProjectionView:
     label_source: str
     encoder: str
     notes: tuple[str, ...] = ()
+    colours: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.names)
