@@ -70,7 +70,7 @@ def mean_colour(n_threads: int) -> runtime.Tower:
 
     pixels = ops.parameter([2, 4, 4, 3], np.uint8)
     mean = ops.reduce_mean(ops.convert(pixels, "f32"), np.array([1, 2]))
-    return runtime.Tower(openvino.Model([mean], [pixels]), "fp32", n_threads)
+    return runtime.Tower(lambda: openvino.Model([mean], [pixels]), "fp32", n_threads)
 
 
 @pytest.mark.parametrize("n_threads", [0, 1, 2, 1000])
@@ -101,6 +101,17 @@ def test_batches_are_taken_ahead_of_the_rows_and_may_be_left_half_way():
     assert taken == list(range(runtime.REQUESTS_PER_STREAM + 1))
     rows.close()
     np.testing.assert_allclose(tower.run(colours(3)[2]), colours(3)[2].mean(axis=(1, 2)), rtol=1e-6)
+
+
+def test_a_network_is_built_for_the_first_batch_and_once():
+    tower, built = mean_colour(1), []
+    build = tower._build
+    tower._build = lambda: built.append(1) or build()
+    assert list(tower.run_all([])) == []
+    assert not built
+    tower.run(colours(1)[0])
+    tower.run(colours(2)[1])
+    assert len(built) == 1
 
 
 def test_a_tower_takes_its_one_shape_only():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from overlens.search import count_comparisons, find_hamming_pairs, hamming
+from overlens.search import bands, count_comparisons, find_hamming_pairs, hamming
 from overlens.search.bands import choose_bands, plan_bands
 from overlens.search.reference import list_hamming_pairs
 
@@ -89,6 +89,12 @@ def test_bands_are_chosen_for_spread_hashes_and_not_for_skewed_ones():
     skewed = spread & np.uint64(0x0101010101010101)
     chosen = [choose_bands((words, words), 64, 3) is not None for words in (spread, skewed)]
     assert chosen == [True, False]
+
+
+def test_few_hashes_are_compared_without_measuring_bands(monkeypatch):
+    words = np.random.default_rng(9).integers(0, 2**63, (2048, 1), dtype=np.uint64)
+    monkeypatch.setattr(bands, "_measure_cost", lambda *_: pytest.fail("bands were measured"))
+    assert choose_bands((words, words), 64, 3) is None
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ class Resolved:
 
     Attributes:
         info: What it is, to the bit.
-        start: Builds its encoder; slow, and heavy libraries load here.
+        start: Makes its encoder, which may build its network only for the first image.
     """
 
     info: ModelInfo

@@ -83,14 +83,15 @@ def resolve_local(config: EncoderConfig) -> Resolved:
 class OnnxEncoder:
     """An image tower from an ONNX file."""
 
-    def __init__(self, info: ModelInfo, path: Path, preprocessing: Preprocessing, n_threads: int = 0) -> None:
-        model, shape = read_tower(path)
+    def __init__(
+        self, info: ModelInfo, path: Path, shape: TowerShape, preprocessing: Preprocessing, n_threads: int = 0
+    ) -> None:
         self.info = info
         self.name = info.name
         self.dim = shape.dim
         self.lane = shape.lane
         self.prepare = preprocessing
-        self._tower = Tower(_with_bytes_in(model, shape, preprocessing), info.precision, n_threads)
+        self._tower = Tower(lambda: _with_bytes_in(*read_tower(path), preprocessing), info.precision, n_threads)
 
     def encode(self, batch: Pixels) -> NDArray[np.float32]:
         """Encode `(lane, s, s, 3)` uint8 to `(lane, d)` float32, not normalised."""
@@ -150,7 +151,7 @@ def _resolve_onnx(weights: Weights, preprocessing: Preprocessing, config: Encode
         preprocessing=preprocessing.describe(),
         is_clip=shape.output == "image_embeds",
     )
-    return Resolved(info, partial(OnnxEncoder, info, weights.path, preprocessing, config.n_threads))
+    return Resolved(info, partial(OnnxEncoder, info, weights.path, shape, preprocessing, config.n_threads))
 
 
 def _fix_input(model: Graph, path: Path) -> tuple[int, int]:

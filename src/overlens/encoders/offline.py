@@ -93,7 +93,7 @@ class OfflineEncoder:
         self.dim = DIM
         self.lane = LANE
         self.prepare = PREPROCESSING
-        self._tower = Tower(build_network(read_tensors(weights)), info.precision, n_threads)
+        self._tower = Tower(lambda: build_network(read_tensors(weights)), info.precision, n_threads)
 
     def encode(self, batch: Pixels) -> NDArray[np.float32]:
         """Encode `(LANE, 224, 224, 3)` uint8 to `(LANE, 1280)` float32, not normalised."""

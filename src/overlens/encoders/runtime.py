@@ -13,8 +13,10 @@ Shapes: b images, s pixels along each side of the input, d dimensions.
 
 import sys
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
+from itertools import chain, islice
 from types import ModuleType
 from typing import Any
 
@@ -75,27 +77,37 @@ def resolve_precision(asked: str) -> str:
 
 
 class Tower:
-    """A compiled network that takes `(b, s, s, 3)` uint8 of one fixed b and gives `(b, d)` float32.
+    """A network that takes `(b, s, s, 3)` uint8 of one fixed b and gives `(b, d)` float32.
+
+    It is built and compiled for the first batch, as a run that knows all of its images has none.
 
     Args:
-        model: An `openvino.Model` of that shape.
+        build: Returns the network, an `openvino.Model` of that shape.
         precision: "fp32" or "bf16".
         n_threads: Processor cores to use; 0 means all.
     """
 
-    def __init__(self, model: Graph, precision: str, n_threads: int) -> None:
-        n_cores = min(n_threads or available_cores(), available_cores())
-        n_streams = min(n_cores, MOST_STREAMS)
+    def __init__(self, build: Callable[[], Graph], precision: str, n_threads: int) -> None:
+        self._build = build
+        self._precision = precision
+        self._n_threads = n_threads
+
+    @cached_property
+    def _compiled(self) -> Graph:
+        n_cores = min(self._n_threads or available_cores(), available_cores())
         options = {
-            "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
+            "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[self._precision],
             "INFERENCE_NUM_THREADS": str(n_cores),
-            "NUM_STREAMS": str(n_streams),
+            "NUM_STREAMS": str(min(n_cores, MOST_STREAMS)),
             # A stream that is tied to a core waits there while the core decodes images.
             "ENABLE_CPU_PINNING": False,
         }
-        self._compiled = import_openvino().Core().compile_model(model, "CPU", options)
-        self._shape = tuple(self._compiled.input(0).shape)
-        self._requests = [self._compiled.create_infer_request() for _ in range(REQUESTS_PER_STREAM * n_streams)]
+        return import_openvino().Core().compile_model(self._build(), "CPU", options)
+
+    @cached_property
+    def _requests(self) -> list[Graph]:
+        n_streams = int(self._compiled.get_property("NUM_STREAMS"))
+        return [self._compiled.create_infer_request() for _ in range(REQUESTS_PER_STREAM * n_streams)]
 
     def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Encode a batch of exactly the compiled shape; not for two threads at once."""
@@ -104,11 +116,16 @@ class Tower:
 
     def run_all(self, batches: Iterable[NDArray[np.uint8]]) -> Generator[NDArray[np.float32]]:
         """Yield the rows of batch after batch, in order, with some under way; not for two threads at once."""
+        batches = iter(batches)
+        first = list(islice(batches, 1))
+        if not first:
+            return
         idle, busy = list(self._requests), deque[tuple[Graph, NDArray[np.uint8]]]()
+        shape = tuple(self._compiled.input(0).shape)
         try:
-            for batch in batches:
-                if batch.shape != self._shape:
-                    raise ValueError(f"the network takes uint8 of shape {self._shape}, got {batch.shape}")
+            for batch in chain(first, batches):
+                if batch.shape != shape:
+                    raise ValueError(f"the network takes uint8 of shape {shape}, got {batch.shape}")
                 if not idle:
                     idle.append(busy[0][0])
                     yield _take_rows(busy.popleft()[0])

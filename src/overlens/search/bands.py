@@ -26,6 +26,7 @@ WORD_BITS = 64
 _WIDEST_BAND = 18  # bits; the starts of its buckets take 1 MB, which stays in a core's cache
 _WIDEST_PROBE = 3  # bits
 _SAMPLE_ROWS = 512
+_FEW_PAIRS = 1 << 22  # are compared in some milliseconds, about what measuring bands takes
 # Measured costs of a probe and of a candidate, in comparisons of the kernel that compares every pair.
 _PROBE_COST, _CANDIDATE_COST = 85, 3
 
@@ -117,6 +118,8 @@ def choose_bands(sides: tuple[Words, Words], n_bits: int, max_distance_bits: int
         max_distance_bits: Largest distance to find.
     """
     words, columns = sides
+    if len(words) * len(columns) <= _FEW_PAIRS:
+        return None
     # Buckets of less than one hash are not worth their probes.
     widest = min(_WIDEST_BAND, max(8, len(columns).bit_length() + 1))
     best: tuple[float, Bands | None] = (float(len(columns)), None)
