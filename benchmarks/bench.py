@@ -5,6 +5,7 @@ sets up what it needs first.
 
     python benchmarks/bench.py                  # all, in about a quarter of an hour on two quiet cores
     python benchmarks/bench.py --only cosine    # one; the others keep their figures
+    python benchmarks/bench.py --full --only maps    # one at its large size
     python benchmarks/bench.py --quick --output FOLDER    # tiny sizes: does everything work?
 """
 
@@ -30,7 +31,9 @@ def main() -> None:
     """Measure what was asked for, and write everything that is known."""
     options = parse_options()
     scale = "quick" if options.quick else "full" if options.full else "usual"
-    workshop = Workshop(options.work.resolve() / scale, options.rivals.absolute(), scale)
+    # Data is named by its size, so usual and large sizes share a folder, and rows of either keep their figures.
+    folder = options.work.resolve() / ("quick" if options.quick else "usual")
+    workshop = Workshop(folder, options.rivals.absolute(), scale)
     workshop.folder.mkdir(parents=True, exist_ok=True)
     store = workshop.folder / "results.json"
     known = json.loads(store.read_text()) if store.exists() else {}

@@ -32,8 +32,8 @@ METHOD = """## How to run it
 
 ```
 make bench             # sets up .venv-rivals for the others, then measures: about a quarter of an hour on two cores
-make bench FULL=1      # 3,000 images, maps of 20,000 rows, memory of 20,000 images: half an hour
 make bench ONLY=cosine # one row; the others keep their figures
+make bench FULL=1 ONLY="maps compute memory" # 20,000 rows, 3,000 images, 20,000 images: about half an hour
 ```
 
 Run it on a quiet machine: another program on the same cores changes ratios, too. The data is made from seeds and stays
