@@ -16,7 +16,7 @@ from overlens import compiled
 from overlens.cli.terminal import start_logging
 
 KERNELS = """
-from numba import njit
+from numba import jit, njit
 from overlens.compiled import compiled
 
 @compiled()
@@ -26,6 +26,13 @@ def double(x):
 @njit
 def of_this_process(x):
     return 3 * x
+
+@jit(forceobj=True, looplift=True)
+def with_a_lifted_loop(x):
+    total, anything = 0, object()
+    for i in range(x):
+        total += i
+    return total
 """
 
 
@@ -61,6 +68,11 @@ def test_compilation_is_told_once_and_only_when_it_happens(tmp_path: Path, told:
     assert told.messages == [compiled.KEPT] and compiled.compile_seconds() == between
     assert again.of_this_process(1) == 3
     assert told.messages == [compiled.KEPT], "what is never kept would be told in every run"
+
+
+def test_loops_that_numba_lifts_compile_as_ever(tmp_path: Path, told: pytest.LogCaptureFixture):
+    assert load_kernels(tmp_path).with_a_lifted_loop(5) == 10
+    assert told.messages == []
 
 
 def test_where_nothing_is_kept_that_is_told_instead(

@@ -68,7 +68,9 @@ class _Compilations(Listener):
         if not self._depth:
             self._start = time.perf_counter()
         self._depth += 1
-        if event.data["dispatcher"].stats.cache_path is not None:
+        # Loops that numba lifts out of Python code have no cache, and no word of one.
+        stats = getattr(event.data["dispatcher"], "stats", None)
+        if stats is not None and stats.cache_path is not None:
             _tell_once(KEPT)
 
     def on_end(self, event: Any) -> None:  # noqa: ANN401 - numba has no types
