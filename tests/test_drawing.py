@@ -14,6 +14,9 @@ from overlens.gallery_pictures import draw_galleries
 from overlens.overlap_pictures import draw_overlaps
 from overlens.progress import Progress
 from overlens.projections.methods import ProjectionTable
+from overlens.records import Features
+from overlens.report.colouring import colour_groups
+from overlens.report.style import LABEL_COLOURS
 from overlens.store.results import Results
 from overlens.testing import FakeEncoder, write_pictures
 
@@ -210,3 +213,21 @@ def test_a_class_has_one_colour_in_all_maps(runs, monkeypatch: pytest.MonkeyPatc
     assert together.keys() == {"a of one", "b of one", "c of two"} and len(set(together.values())) == 3
     assert first == {name: together[name] for name in ("a of one", "b of one")}
     assert second == {"a of two": together["a of one"], "c of two": together["c of two"]}
+
+
+def test_classes_of_one_size_have_one_colour_whatever_they_are_called(runs, monkeypatch: pytest.MonkeyPatch):
+    def of_classes(dataset, n):
+        labels = tuple(f"{place:02d}" for place in range(n))
+        names = {label: f"name {99 - int(label)}" for label in labels}  # in the opposite order
+        return Features(dataset, labels, labels, class_names=names, embeddings=np.eye(n, 20, dtype=np.float32))
+
+    views = []
+    monkeypatch.setattr("overlens.drawing.draw_projection", lambda view, coloured_by: views.append(view) or b"")
+    datasets = {name: of_classes(name, n) for name, n in (("one", 20), ("two", 19))}
+    analysis = with_projections(replace(runs[0], datasets=datasets), ("tsne",))
+    draw_projections(analysis, Results.open(analysis.output), Progress())
+    coloured: dict[str, set[str]] = {}
+    for view in views[:3]:
+        for group in colour_groups(view, "label", join_rest=True)[: len(LABEL_COLOURS)]:
+            coloured.setdefault(group.text.split(" (")[0], set()).add(group.colour)
+    assert all(len(colours) == 1 for colours in coloured.values())

@@ -123,7 +123,8 @@ def test_labels_keep_the_colours_that_they_have_in_other_maps():
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.dictionaries(st.sampled_from("abcdefghijklmnop"), st.integers(1, 5)), max_size=4))
 def test_shared_colours_tell_the_labels_of_every_map_apart(own):
-    together = Counter()
+    own = [dict(sorted(counts.items())) for counts in own]
+    together = Counter(dict.fromkeys(sorted(set().union(*own)), 0))
     for counts in own:
         together.update(counts)
     colours = shared_colours([*own, together])

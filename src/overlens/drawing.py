@@ -107,8 +107,19 @@ def draw_projections(
 
 def _class_colours(groups: Sequence[tuple[Features, ...]]) -> dict[str, str]:
     """Choose one colour a class for all maps that colour it."""
-    labels = ([label for features in group for label in features.labels if label is not None] for group in groups)
-    return shared_colours([Counter(names) for names in labels])
+    return shared_colours([_class_sizes(group) for group in groups])
+
+
+def _class_sizes(group: Sequence[Features]) -> dict[str, int]:
+    """Count the images of each class of a map, in the order of the names that the map shows."""
+    names = _class_names(group)
+    sizes = Counter(label for features in group for label in features.labels if label is not None)
+    return dict(sorted(sizes.items(), key=lambda one: names.get(one[0], one[0])))
+
+
+def _class_names(group: Sequence[Features]) -> dict[str, str]:
+    # A class is one class, though its datasets may call it by different names: the first one's name is shown.
+    return {class_id: name for features in reversed(group) for class_id, name in features.class_names.items()}
 
 
 def _draw_group(
@@ -178,8 +189,7 @@ def _options(method: str, config: ProjectionConfig) -> tuple[float, int]:
 
 def _draw_map(analysis: Analysis, wanted: _Map, result: Projection, results: Results) -> ProjectionTable:
     group = wanted.group
-    # A class is one class, though its datasets may call it by different names: the first one's name is shown.
-    names = {class_id: name for features in reversed(group) for class_id, name in features.class_names.items()}
+    names = _class_names(group)
     present = {label for features in group for label in features.labels}
     table = ProjectionTable(
         COMBINED if wanted.is_combined else group[0].dataset,

@@ -59,11 +59,12 @@ def shared_colours(maps: Sequence[Mapping[str, int]]) -> dict[str, str]:
     gets none here; each map gives it one that it has to spare.
 
     Args:
-        maps: How many images each label has in each map.
+        maps: How many images each label has in each map, of equally frequent ones the first to be coloured first; the
+            last map says which of them chooses first.
     """
     coloured = [set(_ranked(counts)[: len(LABEL_COLOURS)]) for counts in maps]
     totals: Counter[str] = Counter()
-    for counts in maps:
+    for counts in reversed(maps):
         totals.update(counts)
     colours: dict[str, str] = {}
     for label in _ranked(totals):
@@ -88,7 +89,7 @@ def split_count(text: str) -> tuple[str, str]:
 def _label_groups(view: ProjectionView, join_rest: bool) -> list[ColourGroup]:
     rows_of = _rows_by_value(view.labels)
     unlabelled = rows_of.pop(UNLABELLED, None)
-    ranked = _ranked({label: len(rows) for label, rows in rows_of.items()})
+    ranked = _ranked({label: len(rows_of[label]) for label in sorted(rows_of)})
     coloured, rest = ranked[: len(LABEL_COLOURS)], ranked[len(LABEL_COLOURS) :]
     given: dict[str, str] = {}
     for label in coloured:
@@ -107,8 +108,8 @@ def _label_groups(view: ProjectionView, join_rest: bool) -> list[ColourGroup]:
 
 
 def _ranked(counts: Mapping[str, int]) -> list[str]:
-    """Return the labels, those of most images first."""
-    return sorted(counts, key=lambda label: (-counts[label], label))
+    """Return the labels, those of most images first, equally frequent ones as they come."""
+    return sorted(counts, key=lambda label: -counts[label])
 
 
 def _rows_by_value(values: tuple[str, ...]) -> dict[str, NDArray[np.intp]]:
