@@ -515,16 +515,24 @@ def test_a_result_shows_itself_in_one_line(result: Analysis):
     assert str(result.output) in repr(result)
 
 
-def test_lists_that_somebody_published_are_not_replaced_in_silence(result: Analysis, tmp_path: Path):
-    analysis = tmp_path / "dataset" / "x-data" / "analysis"
+def test_lists_that_somebody_published_are_not_replaced(result: Analysis, tmp_path: Path):
+    analysis = tmp_path / "published" / "dataset" / "x-data" / "analysis"
     analysis.mkdir(parents=True)
     np.save(analysis / "embeddings.npy", result.datasets["two"].require_embeddings())
     (analysis / "names.json").write_text(json.dumps(list(result.datasets["two"].keys)))
-    (analysis / "cosine_duplicates.json").write_text("[]")
-    options = {"root": tmp_path, "from_embeddings": True, "method": "cosine", "projections": "none"}
-    first, second = overlens.analyze(["x"], **options), overlens.analyze(["x"], **options)
-    assert any("1 list that was there is replaced" in notice for notice in first.notices)
-    assert not any("are replaced" in notice for notice in second.notices)
+    published = analysis / "cosine_duplicates.json"
+    published.write_text('[["my", "list", 1]]')
+    before = sorted(tmp_path.rglob("*"))
+    options = {"root": tmp_path / "published", "from_embeddings": True, "method": "cosine", "projections": "none"}
+    with pytest.raises(ConfigError, match=r"would replace 1 list of pairs that no run of overlens wrote .*--output"):
+        overlens.analyze(["x"], **options)
+    assert sorted(tmp_path.rglob("*")) == before
+    for _ in range(2):  # what a run wrote, the next one may replace
+        overlens.analyze(["x"], output=tmp_path / "results", **options)
+    assert published.read_text() == '[["my", "list", 1]]'
+    published.unlink()
+    for _ in range(2):
+        overlens.analyze(["x"], **options)
 
 
 def test_a_dataset_that_is_not_there_is_named(result: Analysis):

@@ -77,6 +77,7 @@ def plan_images(config: RunConfig, encoder: Encoder | None = None) -> ImagePlan:
 def plan_published(config: RunConfig, encoder: Encoder | None = None) -> Material:
     """Read the published features of every dataset and see that they can be compared."""
     _require_folders(config)
+    _keep_published(config)
     if encoder is not None:
         raise ConfigError("an encoder object has no work with from_embeddings; leave out one of them")
     found = [
@@ -88,7 +89,6 @@ def plan_published(config: RunConfig, encoder: Encoder | None = None) -> Materia
         _require_labels({published.features.dataset: published.features.labels for published in found})
     notices = tell_unused(config)
     notices += [line for published in found for line in tell(published.features.dataset, published.notices)]
-    notices += _tell_replaced(config)
     model = _common_model(found) if config.needs_embeddings else None
     hashing, hash_notices = _common_hashing(config, found)
     return Material(tuple(one.features for one in found), model, hashing, (*notices, *hash_notices))
@@ -168,18 +168,19 @@ def _not_apart(dataset: str, folder: Path, place: Path) -> ConfigError:
     )
 
 
-def _tell_replaced(config: RunConfig) -> list[str]:
-    """Say which lists of pairs will be replaced, where somebody else may have published them."""
+def _keep_published(config: RunConfig) -> None:
+    """Refuse to replace lists of pairs that no run has written: whoever published them may have them nowhere else."""
     cross = CrossLayout(config.output_root)
     if cross.mark.exists():
-        return []
+        return
     own = [AnalysisLayout(config.output_root, spec.name).folder for spec in config.datasets]
     lists = [path for folder in (cross.folder, *own) for path in sorted(folder.glob("*_duplicates.json"))]
-    if not lists:
-        return []
-    replaced = counted(len(lists), "list that was there is", "lists that were there are")
-    words = f"{replaced} replaced (first: {lists[0]}); --output PATH writes elsewhere"
-    return tell("results", [words])
+    if lists:
+        would = counted(len(lists), "list of pairs", "lists of pairs")
+        raise ConfigError(
+            f"results would replace {would} that no run of overlens wrote (the first: {lists[0]}); "
+            "choose another folder for them with --output"
+        )
 
 
 def _tell_same_files(listings: Sequence[Listing]) -> list[str]:
