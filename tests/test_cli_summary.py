@@ -11,11 +11,13 @@ import pytest
 import overlens
 from overlens.analysis import Analysis
 from overlens.calibration.choice import Calibration
-from overlens.cli.summary import _percent, print_summary
+from overlens.cli.summary import _datasets_table, _percent, _transfer_table, print_summary
+from overlens.cli.terminal import print_table
 from overlens.config import VerifyConfig
 from overlens.overlap import Overlap
 from overlens.records import Failure
 from overlens.testing import FakeEncoder, encode_picture, make_picture, write_pictures
+from overlens.transfer import ClassTransfer, Side, Transfer
 from pictures import unrendered_pictures
 
 LONG = "a_collection_of_paintings_with_a_very_long_name", "another_collection_with_a_name_that_does_not_end"
@@ -131,6 +133,34 @@ def test_tables_fit_a_terminal_and_break_no_number(
     assert all(len(line) <= 100 for line in lines if line.startswith("  "))
     n_matched = long.overlap("verified").contained[LONG[0]][LONG[1]]
     assert any(line.rstrip().endswith(f" {n_matched} ({n_matched / 6:.1%})") for line in lines)
+
+
+def transfer(source: str, target: str, *classes: ClassTransfer) -> Transfer:
+    sides = (Side(name, "2_ground_truth.json", 7, 0, 3, ("x",)) for name in (source, target))
+    return Transfer(*sides, classes, ())
+
+
+def test_names_of_rows_are_whole_on_a_terminal_of_80_columns(
+    two: Analysis, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    common = ClassTransfer("a", "a", 7, 1234, 0.697, 0.5, 0.5, None, 617)
+    names = "ArtDL", "ICONCLASS", "wikidata"
+    features = [replace(one, label_source="2_ground_truth.json") for one in two.datasets.values()]
+    datasets = {name: replace(features[0], dataset=name) for name in names}
+    transfers = tuple(transfer(one, other, common) for one in names for other in names if one != other)
+    print_table(_datasets_table(replace(two, datasets=datasets)))
+    print_table(_transfer_table(replace(two, transfers=transfers)))
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+    rows = [re.split(r"\s{2,}", line.strip()) for line in lines]
+    assert all(any(row[0] == name for row in rows) for name in names)
+    for one in transfers:
+        where = f"{one.source.dataset} to {one.target.dataset}"
+        assert [where, "1", "1,234", "0.697", "0.500", "0.500"] in rows
+    words = " ".join(lines).split()
+    assert all(word in words for word in ("similarity", "classes", "accuracy", "attempted")) and "…" not in words
+    assert max(map(len, lines)) <= 80
 
 
 def test_the_reference_and_the_bound_are_told(two: Analysis, capsys: pytest.CaptureFixture[str]):

@@ -77,7 +77,8 @@ def print_summary(analysis: "Analysis") -> None:
 
 
 def _datasets_table(analysis: "Analysis") -> "Table":
-    table = new_table("Datasets", "dataset", "attempted", "kept", "failed", "read in this run", "labels")
+    table = new_table("Datasets", "dataset", "attempted", "kept", "failed", "read in\nthis run", "labels")
+    table.columns[-1].no_wrap = False  # Words, not a number: they go on in a new line before a name does.
     for name, features in analysis.datasets.items():
         read = analysis.read.get(name, 0)
         counts = (f"{n:,}" for n in (features.n_attempted, features.n_kept, features.n_failed, read))
@@ -272,7 +273,7 @@ def _mark(one: "Calibration") -> str:
 
 
 def _transfer_table(analysis: "Analysis") -> "Table":
-    columns = "common classes", "images", "centroid similarity", "with other classes", "accuracy"
+    columns = "common\nclasses", "images", "centroid\nsimilarity", "with other\nclasses", "accuracy"
     table = new_table("Generalization, mean over the common classes", "", *columns)
     for transfer in analysis.transfers:
         mean = transfer.class_average

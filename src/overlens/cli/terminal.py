@@ -1,6 +1,7 @@
 """What a run shows, and how: progress and notes on stderr, plain text and tables on stdout."""
 
 import logging
+import textwrap
 from typing import TYPE_CHECKING
 
 import click
@@ -102,14 +103,29 @@ def print_table(table: "Table") -> None:
     from rich.console import Console
 
     console = Console(highlight=False)
+    wide = Console(highlight=False, width=UNBOUNDED_WIDTH)
     if console.is_terminal:
+        if wide.measure(table).maximum > console.width:
+            _narrow(table)
         console.print(table)
         return
-    wide = Console(highlight=False, width=UNBOUNDED_WIDTH)
     wide = Console(highlight=False, width=wide.measure(table).maximum)
     with wide.capture() as capture:
         wide.print(table)
     click.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
+
+
+def _narrow(table: "Table") -> None:
+    """Break the heads of a table at spaces where they are wider than what stands below them, and stand closer."""
+    from rich.cells import cell_len
+    from rich.text import Text
+
+    for column in table.columns[1:]:
+        lines = str(column.header).splitlines()
+        texts = [word for line in lines for word in line.split()] + [str(cell) for cell in column.cells]
+        width = max(map(cell_len, texts), default=1)
+        column.header = Text("\n".join(part for line in lines for part in textwrap.wrap(line, width)))
+    table.padding = (0, 1, 0, 0)
 
 
 def new_table(title: str, *columns: str) -> "Table":
