@@ -15,7 +15,7 @@ from speed.cases import CASES
 from speed.growth import Growth
 from speed.race import Worker, WorkerError, make_data
 from speed.records import MAIN, OVERLENS, Answer, Case, CaseResult, Comparison, Data, Side, SideResult, Target, Workshop
-from speed.report import digits, judge, tell_case
+from speed.report import digits, judge, tell_case, tell_slower
 from speed.rivals import REQUIREMENTS, read_requirements
 from speed.sides.pairs import PairFile
 from speed.sides.whole import DECLARED_OPERATORS, save_names
@@ -208,6 +208,16 @@ def test_the_median_and_the_range_of_rounds_are_told():
     page = tell_case(case, CaseResult("case", {"n": 12}, is_full=False, sides=(ours, theirs)))
     assert "| ours | 3.00 (2.00 to 4.00) | 4.00 | 1.00 | 50.0 |" in page
     assert "| theirs | - | - | - | - | failed: too old |" in page
+
+
+def test_every_side_of_ours_that_a_rival_beats_is_told():
+    names = ("overlens, fast", "overlens, slow", "overlens, part", "rival")
+    sides = tuple(Side(name, "", is_part=name == "overlens, part") for name in names)
+    case = Case("case", "A case", "", sides, {}, Data("d", print, ()))
+    seconds = dict(zip(names, (1.0, 4.0, 9.0, 2.0), strict=True))
+    told = tell_slower([(case, result(**seconds))])
+    assert "* A case, of the time of overlens, slow: rival takes 50%." in told
+    assert "overlens, fast" not in told and "overlens, part" not in told
 
 
 @pytest.mark.parametrize("power", [1.0, 2.0], ids=["linear", "square"])

@@ -168,7 +168,7 @@ class Workshop:
     folder: Path
     rivals: Path
     scale: str = "usual"
-    timeout_s: float = 600
+    timeout_s: float = 1800
 
     def python(self, environment: str) -> Path:
         """Return the interpreter of an environment."""

@@ -56,7 +56,7 @@ def write_report(record: Record, cases: Sequence[Case]) -> str:
     """Return the whole page."""
     measured = [(case, record.results[case.name]) for case in cases if case.name in record.results]
     parts = [HEAD, _tell_machine(record), _tell_targets(measured), "![Times against overlens](results.png)\n"]
-    parts += [_tell_slower(measured), *(tell_case(*both) for both in measured)]
+    parts += [tell_slower(measured), *(tell_case(*both) for both in measured)]
     parts += [_tell_growth(record.growth), METHOD]
     return "\n".join(part for part in parts if part)
 
@@ -150,17 +150,17 @@ def _tell_value(target: Target, value: float) -> str:
     return f"{digits(value)} x"
 
 
-def _tell_slower(measured: Iterable[tuple[Case, CaseResult]]) -> str:
+def tell_slower(measured: Iterable[tuple[Case, CaseResult]]) -> str:
+    """Return the section on sides of overlens that another one beats; what does only a part of the job is left out."""
     lines = []
     for case, result in measured:
-        if result.failure or not result.sides[0].seconds:
-            continue
-        first, rivals = result.sides[0], {side.name for side in case.sides if not side.is_part}
-        lines += [
-            f"* {case.title}: {side.name} takes {side.median_s / first.median_s:.0%} of the time of {first.name}."
-            for side in result.sides[1:]
-            if side.name in rivals and side.figure("seconds") and side.median_s < first.median_s
-        ]
+        whole = {side.name for side in case.sides if not side.is_part}
+        timed = [side for side in result.sides if side.name in whole and side.seconds]
+        own = [side for side in timed if side.name.startswith("overlens")]
+        for side in own if not result.failure else []:
+            faster = [other for other in timed if other not in own and other.median_s < side.median_s]
+            shares = [f"{other.name} takes {other.median_s / side.median_s:.0%}" for other in faster]
+            lines += [f"* {case.title}, of the time of {side.name}: {', '.join(shares)}."] if shares else []
     return "\n".join(["## Where overlens is the slower one", "", *(lines or ["Nowhere in these rows."]), ""])
 
 
