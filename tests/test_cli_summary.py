@@ -163,6 +163,34 @@ def test_names_of_rows_are_whole_on_a_terminal_of_80_columns(
     assert max(map(len, lines)) <= 80
 
 
+def test_datasets_without_a_common_class_are_told_in_words(two: Analysis, capsys: pytest.CaptureFixture[str]):
+    common = ClassTransfer("a", "a", 7, 9, 0.697, 0.5, 0.5, None, 3)
+    apart = transfer("one", "two"), transfer("two", "one")
+    print_summary(replace(two, transfers=(*apart, transfer("one", "x", common))))
+    text = capsys.readouterr().out
+    assert "none  " not in text.partition("Generalization, mean")[2] and "one to x" in text
+    assert "Generalization: no common class: one and two.\n" in text
+    print_summary(replace(two, transfers=apart))
+    text = capsys.readouterr().out
+    assert "Generalization, mean" not in text and text.count("no common class") == 1
+
+
+def test_images_that_only_a_group_joins_are_told(two: Analysis, capsys: pytest.CaptureFixture[str]):
+    """Two images are within `one` as copies of one image of `two`, and no pair was looked at within."""
+    print_summary(two)
+    assert "Fewer pairs than verified images" not in capsys.readouterr().out
+    overlap = two.copies.overlap.overlap
+    joined = replace(overlap, within={**overlap.within, "one": 2}, pairs_within={**overlap.pairs_within, "one": 0})
+    verified = replace(two.copies.overlap, overlap=joined)
+    print_summary(replace(two, copies=replace(two.copies, overlap=verified)))
+    text = capsys.readouterr().out
+    assert "Fewer pairs than verified images, as copies of one image join them: within one.\n" in text
+    across = {"one": {"two": 0}, "two": {"one": 0}}
+    verified = replace(two.copies.overlap, overlap=replace(overlap, pairs_across=across))
+    print_summary(replace(two, copies=replace(two.copies, overlap=verified)))
+    assert "as copies of one image join them: one and two.\n" in capsys.readouterr().out
+
+
 def test_the_reference_and_the_bound_are_told(two: Analysis, capsys: pytest.CaptureFixture[str]):
     capped = replace(two.copies.judged, candidates=replace(two.copies.judged.candidates, n_capped=3))
     config = replace(two.config, verification=VerifyConfig(max_candidates=7, reference="one"))

@@ -5,6 +5,7 @@ the curves of calibrated thresholds only the rows around the chosen one are show
 """
 
 import json
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from overlens.analysis import Analysis
     from overlens.calibration.choice import Calibration
     from overlens.copies import Copies
+    from overlens.overlap import Overlap
 
 MAX_DATASETS_WITH_EMPTY_ROWS = 3
 """Up to so many datasets the table of matches has a row for every combination, also for those without a match."""
@@ -67,8 +69,7 @@ def print_summary(analysis: "Analysis") -> None:
         print_lines(["Nothing was verified: a match is a reason to look, and not yet a copy.", ""])
     print_lines(_recall_lines(analysis))
     _print_calibrations(analysis)
-    if analysis.transfers:
-        print_table(_transfer_table(analysis))
+    _print_transfers(analysis)
     if analysis.splits:
         print_lines(
             [f"Few-shot splits: {len(analysis.splits)}, in *_few_shot_splits/ of each dataset's analysis folder."]
@@ -165,11 +166,15 @@ def _print_evidence(analysis: "Analysis", copies: "Copies") -> None:
     if table.row_count:
         print_table(table)
     if silent:
-        # Two combinations may be joined by "and" themselves, so they are parted by semicolons.
-        line = f"No pair of any kind: {'; '.join(silent)}."
-        short = f"No pair of any kind: {counted(len(silent), 'combination')} of datasets."
-        print_lines([line if len(line) <= PLAIN_WIDTH else short])
+        print_lines([_with_places("No pair of any kind", silent)])
     print_lines([*_verification_lines(analysis, copies), ""])
+
+
+def _with_places(words: str, places: list[str]) -> str:
+    """Return a sentence that ends with combinations of datasets, or with their number where they would be too long."""
+    # Two combinations may be joined by "and" themselves, so they are parted by semicolons.
+    line = f"{words}: {'; '.join(places)}."
+    return line if len(line) <= PLAIN_WIDTH else f"{words}: {counted(len(places), 'combination')} of datasets."
 
 
 def _verification_lines(analysis: "Analysis", copies: "Copies") -> list[str]:
@@ -178,6 +183,8 @@ def _verification_lines(analysis: "Analysis", copies: "Copies") -> list[str]:
     if found.n_groups:
         images, groups = counted(found.n_grouped, "image"), counted(found.n_groups, "group")
         lines.append(f"The first four kinds are copies: {images} in {groups}, each of one picture.")
+        if joined := _joined_by_groups(found.overlap):
+            lines.append(_with_places("Fewer pairs than verified images, as copies of one image join them", joined))
         if len(analysis.datasets) > 1:
             lines.append("Jaccard index: pictures that both have, as a share of those that either has.")
     else:
@@ -190,6 +197,16 @@ def _verification_lines(analysis: "Analysis", copies: "Copies") -> list[str]:
         capped = counted(n_capped, "image")
         lines.append(f"{capped} had more than {limit} (--max-candidates); the best were looked at.")
     return lines
+
+
+def _joined_by_groups(overlap: "Overlap") -> list[str]:
+    """Return where more images have a verified copy than pairs can tell: groups join the others."""
+    names = overlap.datasets
+    joined = [f"within {name}" for name in names if (overlap.within[name] or 0) > 2 * (overlap.pairs_within[name] or 0)]
+    for name, other in combinations(names, 2):
+        n_images = max(overlap.contained[name][other], overlap.contained[other][name])
+        joined += [f"{name} and {other}"] * (n_images > overlap.pairs_across[name][other])
+    return joined
 
 
 def _looked_at_lines(copies: "Copies") -> list[str]:
@@ -272,10 +289,20 @@ def _mark(one: "Calibration") -> str:
     return "chosen" if one.is_kept else "not kept"
 
 
+def _print_transfers(analysis: "Analysis") -> None:
+    """Print how classes carry over, and in one line between which datasets there is nothing to carry over."""
+    if any(transfer.classes for transfer in analysis.transfers):
+        print_table(_transfer_table(analysis))
+    # What two datasets lack they lack in both directions: once is enough.
+    apart = (sorted((one.source.dataset, one.target.dataset)) for one in analysis.transfers if not one.classes)
+    places = list(dict.fromkeys(map(" and ".join, apart)))
+    print_lines([_with_places("Generalization: no common class", places), ""] if places else [])
+
+
 def _transfer_table(analysis: "Analysis") -> "Table":
     columns = "common\nclasses", "images", "centroid\nsimilarity", "with other\nclasses", "accuracy"
     table = new_table("Generalization, mean over the common classes", "", *columns)
-    for transfer in analysis.transfers:
+    for transfer in (one for one in analysis.transfers if one.classes):
         mean = transfer.class_average
         figures = (mean.centroid_similarity, mean.other_similarity, mean.accuracy)
         cells = ("none" if figure is None else f"{figure:.3f}" for figure in figures)
