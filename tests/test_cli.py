@@ -174,8 +174,10 @@ def test_a_dataset_without_a_usable_image_is_exit_1_in_every_command(
 
 def test_folders_that_are_none_are_named(tmp_path: Path):
     (tmp_path / "notes.txt").write_text("x")
+    notes = tmp_path / "notes.txt"
     for arguments, words in (
         (["--output", "notes.txt"], "--output notes.txt is a file"),
+        (["--output", "notes.txt/x/y"], f"--output notes.txt/x/y would lie below {notes}, which is a file;"),
         (["--root", "nope"], "--root nope is no folder"),
         (["--datasets", "a=x", "b=y"], "is repeated: --datasets a=x --datasets b=y"),
     ):

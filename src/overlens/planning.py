@@ -126,8 +126,12 @@ def _start_encoder(config: RunConfig, encoder: Encoder | None) -> LoadedEncoder:
 
 
 def _require_folders(config: RunConfig) -> None:
-    if config.output is not None and config.output.exists() and not config.output.is_dir():
-        raise ConfigError(f"--output {config.output} is a file; give a folder, which is made if it does not exist")
+    if config.output is not None:
+        # The nearest that exists: below a file no folder can be made.
+        place = next(place for place in (config.output, *config.output.absolute().parents) if place.exists())
+        if not place.is_dir():
+            what = "is a file" if place == config.output else f"would lie below {place}, which is a file"
+            raise ConfigError(f"--output {config.output} {what}; give a folder, which is made if it does not exist")
     if not config.root.is_dir():
         raise ConfigError(f"--root {config.root} is no folder; give the one that holds dataset/")
 
