@@ -121,10 +121,12 @@ def test_the_first_listed_images(folder, max_images, keys, failed):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        pytest.param("", "has the columns none; wanted is path or file", id="empty"),
+        pytest.param("", r"list\.csv is empty, it has no column and no row; wanted is a header", id="empty"),
+        pytest.param("\n,,\n", "is empty, .*, and for classes label or class, and one image a row", id="blank"),
         pytest.param("url,label\nx,y\n", "has the columns 'url', 'label'; wanted is path", id="no path column"),
         pytest.param("a.jpg,cat\nsub/b.jpg,7\n", "has the columns 'a.jpg', 'cat'", id="no header"),
-        pytest.param("path,label\n", "names no image", id="header only"),
+        pytest.param("path,label\n", "names no image: no row below its header has a path; list one", id="header only"),
+        pytest.param("path,label\n,cat\n", "names no image: no row below its header has a path", id="no path"),
         pytest.param("path,label\na.jpg\n", "malformed in line 2: 1 fields where the header has 2", id="short row"),
         pytest.param("path\nc, d.jpg\n", "quote values that hold the delimiter", id="delimiter in a value"),
         pytest.param('path\n"a.jpg\n', "malformed in line", id="open quote"),

@@ -103,7 +103,9 @@ def list_manifest(
     table = read(manifest, identifier_column)
     found = _find_files(manifest.parent, table.identified_rows, max_images)
     if not found.named:
-        raise DatasetError(f"{manifest} names no image; list one path a row under the column path")
+        raise DatasetError(
+            f"{manifest} names no image: no row below its header has a path; list one path a row under the column path"
+        )
     return Listing(
         dataset=spec.name,
         keys=tuple(found.label_of),
@@ -279,14 +281,19 @@ def choose_columns(path: Path, header: list[str]) -> tuple[int, int | None]:
     Of several names that would do, the first of `PATH_COLUMNS` or `LABEL_COLUMNS` counts, in any letter case.
 
     Raises:
-        DatasetError: There is no path column.
+        DatasetError: There is no path column, or no column at all.
     """
+    if not header:
+        raise DatasetError(
+            f"{path} is empty, it has no column and no row; wanted is a header with {' or '.join(PATH_COLUMNS)}, and "
+            f"for classes {' or '.join(LABEL_COLUMNS)}, and one image a row"
+        )
     known = [name.strip().lower() for name in header]
     path_column = next((known.index(name) for name in PATH_COLUMNS if name in known), None)
     label_column = next((known.index(name) for name in LABEL_COLUMNS if name in known), None)
     if path_column is None:
         raise DatasetError(
-            f"{path} has the columns {', '.join(map(repr, header)) or 'none'}; wanted is {' or '.join(PATH_COLUMNS)}, "
+            f"{path} has the columns {', '.join(map(repr, header))}; wanted is {' or '.join(PATH_COLUMNS)}, "
             f"and for classes {' or '.join(LABEL_COLUMNS)}"
         )
     return path_column, label_column
