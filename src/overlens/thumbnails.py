@@ -54,8 +54,9 @@ class Thumbnails:
         pixels = _load(kept)
         if pixels is None:
             pixels = thumbnail(decode_rgb(_read_image(path, digest)), THUMBNAIL_PX)
-            with self._writing:
-                write_bytes(kept, encode_png(pixels))
+            content = encode_png(pixels)
+            with self._writing:  # a file is written under one fixed name before it has its own
+                write_bytes(kept, content)
         return pixels
 
 
