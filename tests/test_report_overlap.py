@@ -114,6 +114,22 @@ def test_long_names_show_where_they_differ(draw, monkeypatch):
     assert {word[-4:] for word in shown} == {"rain", "test"}
 
 
+@pytest.mark.parametrize("draw", [draw_venn, draw_overlap_matrix], ids=["venn", "matrix"])
+def test_names_that_cannot_be_drawn_differ_in_every_sentence(draw, monkeypatch):
+    names = "\u53d7\u80ce", "\u544a\u77e5", "c"
+    overlap = overlap_of(
+        dict(zip(names, (30, 30, 0), strict=True)), {(a, b): range(30) for a in names[:2] for b in names[:2]}
+    )
+    overlap = replace(
+        overlap, within={**overlap.within, names[1]: None}, pairs_within={**overlap.pairs_within, names[1]: None}
+    )
+    words = " ".join(words_of(draw, overlap, monkeypatch))
+    assert "Images shared by \u25a1\u25a1 (1), \u25a1\u25a1 (2) and c (3)" in words
+    assert "Matches within \u25a1\u25a1 (2), the reference" in words
+    if draw is draw_venn:
+        assert "c (3) holds no image." in words and "The circles of \u25a1\u25a1 (1) and \u25a1\u25a1 (2) lie" in words
+
+
 def words_of(draw, overlap, monkeypatch) -> list[str]:
     """Draw a picture and return its texts."""
     sheets: list[Sheet] = []
@@ -127,6 +143,11 @@ def test_texts_name_failures_and_the_criterion():
     assert text.failures(TWO["some"]) == ("Images that could not be read and are not counted: 2 of a.",)
     assert text.lines() == ("two images match at phash, distance ≤ 5",)
     assert text.title(TWO["some"]) == "Images shared by a and b"
+    boxes = overlap_of({"\u53d7": 47, "\u544a": 50}, {})
+    text = OverlapText("", attempted={"\u53d7": 48, "\u544a": 50})
+    assert text.failures(boxes) == ("Images that could not be read and are not counted: 1 of \u53d7 (1).",)
+    gallery_text = GalleryText(("\u53d7", "\u544a"), 0, "Alike images", "", (), "")
+    assert gallery_text.title(0) == "Alike images between \u53d7 (1) and \u544a (2)"
 
 
 def card(pixels: np.ndarray | None = None, name: str = "x.jpg") -> PairCard:

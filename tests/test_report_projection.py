@@ -4,11 +4,13 @@ import json
 import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.text import Text
 from PIL import Image
 
 from overlens.errors import ConfigError
@@ -23,6 +25,7 @@ from overlens.report.style import (
     LABEL_COLOURS,
     MISSING_GLYPH,
     REST,
+    Sheet,
     drawable,
     shorten_end,
     shorten_middle,
@@ -295,6 +298,39 @@ def test_transfer_grows_with_the_classes_up_to_a_stated_number():
 def test_transfer_does_not_depend_on_the_order_of_classes():
     rows = transfer_view(12).rows
     assert draw_transfer(transfer_view(12, rows=rows[::-1])) == draw_transfer(transfer_view(12))
+
+
+def test_every_class_of_a_transfer_looks_different(monkeypatch):
+    labels = [f"{'a class of the collection of the museum of ' * 3}{end}" for end in ("saints", "angels")]
+    labels += ["\u53d7\u80ce", "\u544a\u77e5"]
+    rows = tuple(TransferRow(label, 7, 8, 0.5, 0.5) for label in labels)
+    view = TransferView("\u53d7", "\u544a", rows, 0.5, "encoder x", "classes")
+    words = texts_of(lambda: draw_transfer(view), monkeypatch)
+    assert {"\u25a1\u25a1 (3)", "\u25a1\u25a1 (4)"} < set(words)
+    assert [word[:7] for word in words if word.endswith((" (1)", " (2)"))] == ["a class"] * 2
+    assert "From \u25a1 (1) to \u25a1 (2): how alike are the common classes?" in words
+    view = replace(view, rows=rows[:2])
+    assert {word[-6:] for word in texts_of(lambda: draw_transfer(view), monkeypatch) if "\u2026" in word} == {
+        "saints",
+        "angels",
+    }
+
+
+def test_datasets_look_different_in_the_title_of_a_picture_and_keep_their_letters_on_a_page(monkeypatch):
+    view = view_of(n=2, datasets=("\u53d7", "\u544a"))
+    words = texts_of(lambda: draw_projection(view, coloured_by="dataset"), monkeypatch)
+    assert "t-SNE of \u25a1 (1) and \u25a1 (2), coloured by dataset" in words
+    assert "t-SNE of \u53d7 and \u544a, coloured by dataset" in own_part(projection_page(view, coloured_by="dataset"))
+    words = texts_of(lambda: draw_projection(view_of(), coloured_by="dataset"), monkeypatch)
+    assert "t-SNE of set 0 and set 1, coloured by dataset" in words
+
+
+def texts_of(draw, monkeypatch) -> list[str]:
+    """Draw a picture and return its texts."""
+    sheets: list[Sheet] = []
+    monkeypatch.setattr(Sheet, "png", lambda sheet: sheets.append(sheet) or b"")
+    draw()
+    return [text.get_text() for text in sheets[0].figure.findobj(Text)]
 
 
 @pytest.mark.parametrize("similarity", [-0.9, 0.0, None, 1.0])

@@ -85,12 +85,17 @@ class Arrangement:
     error: float
     worst: tuple[Region, float] | None
 
-    def describe_misfit(self) -> tuple[str, ...]:
-        """Say in one sentence that circles cannot show the numbers in proportion, and by how much, or say nothing."""
+    def describe_misfit(self, names: Mapping[str, str] | None = None) -> tuple[str, ...]:
+        """Say in one sentence that circles cannot show the numbers in proportion, and by how much, or say nothing.
+
+        Args:
+            names: How the sentence writes the name of each dataset; by default as it is.
+        """
         if self.worst is None:
             return ()
         region, area = self.worst
-        where = _join(region.datasets) + (" alone" if len(region.datasets) < len(self.circles.radii) else "")
+        written = tuple(names[name] for name in region.datasets) if names else region.datasets
+        where = _join(written) + (" alone" if len(region.datasets) < len(self.circles.radii) else "")
         n_drawn, percent = round(area), 100 * max(self.error, 0.001)
         return (
             f"the circles cannot be drawn in proportion, areas are off by up to {percent:.1f} % of the smaller circle: "

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overlens.report.colouring import ColourGroup, colour_groups, dataset_marker, split_count
-from overlens.report.names import distinct_names
+from overlens.report.names import distinct_names, names_in_words
 from overlens.report.page import note_page
 from overlens.report.style import (
     FAINT,
@@ -28,7 +28,6 @@ from overlens.report.style import (
     font,
     missing_glyph_note,
     new_sheet,
-    shorten_end,
     text_width,
 )
 from overlens.report.views import ProjectionView, TransferRow, TransferView, count_of
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
 PLOT_SIDE, LEGEND_WIDTH, LEGEND_ROW, GAP = 6.4, 2.7, 0.25, 0.25
 MAX_CLASSES = 40
 BAR_ROW, LABELS, NUMBERS, AXIS = 0.26, 2.5, 2.3, 0.5
+LABEL_SIZE = 9.0
 
 
 def draw_projection(view: ProjectionView, *, coloured_by: str) -> bytes:
@@ -53,7 +53,9 @@ def draw_projection(view: ProjectionView, *, coloured_by: str) -> bytes:
     legend_width = _legend_width([group.text for group in groups] + list(shapes))
     width = 2 * MARGIN + PLOT_SIDE + GAP + legend_width
     height = max(PLOT_SIDE, n_legend_rows * LEGEND_ROW)
-    sheet = new_sheet(width, height, view.title(coloured_by), (view.subtitle(),), _projection_notes(view, groups))
+    sheet = new_sheet(
+        width, height, view.title(coloured_by, drawn=True), (view.subtitle(),), _projection_notes(view, groups)
+    )
     left, bottom, _, _ = sheet.box
     axes = sheet.axes(left, bottom + height - PLOT_SIDE, PLOT_SIDE, PLOT_SIDE)
     _draw_points(axes, view, groups)
@@ -67,10 +69,12 @@ def draw_transfer(view: TransferView) -> bytes:
 
     More than 40 classes: the 20 most and the 20 least alike are drawn, and the line below the title says so.
     """
-    title = f"From {view.source} to {view.target}: how alike are the common classes?"
+    words = names_in_words((view.source, view.target))
+    source, target = words[view.source], words[view.target]
+    title = f"From {source} to {target}: how alike are the common classes?"
     about = f"{view.encoder} · labels: {view.label_source}"
     if not view.rows:
-        message = f"{view.source} and {view.target} have no class in common."
+        message = f"{source} and {target} have no class in common."
         return note_page(title, (about,), message)
     rows = sorted(view.rows, key=lambda row: (-_bar_length(row), row.label))
     shown = rows if len(rows) <= MAX_CLASSES else rows[: MAX_CLASSES // 2] + rows[-MAX_CLASSES // 2 :]
@@ -91,7 +95,7 @@ def _bar_length(row: TransferRow) -> float:
 def _projection_notes(view: ProjectionView, groups: list[ColourGroup]) -> tuple[str, ...]:
     notes = ["Points close together are images that the encoder finds alike; the axes have no unit."]
     notes += [f"Adjusted: {note}." for note in view.notes]
-    notes += missing_glyph_note(group.text for group in groups)
+    notes += missing_glyph_note([*view.dataset_names, *(group.text for group in groups)])
     return tuple(notes)
 
 
@@ -179,7 +183,7 @@ def _transfer_notes(view: TransferView) -> tuple[str, ...]:
         notes.append(f"Dashed line: mean of the bars over all common classes, {view.overall:.3f}.")
     if any(row.centroid_similarity is None for row in view.rows):
         notes.append("No bar: a class mean is zero, so it has no direction.")
-    notes += missing_glyph_note(row.label for row in view.rows)
+    notes += missing_glyph_note([view.source, view.target, *(row.label for row in view.rows)])
     return tuple(notes)
 
 
@@ -197,24 +201,25 @@ def _draw_bars(sheet: Sheet, view: TransferView, rows: list[TransferRow], n_clas
         axes.axvline(view.overall, color=dataset_colour(1), linestyle=(0, (4, 3)), linewidth=1.3, zorder=3)
     _dress_bars(axes, rows, n_slots)
     scale = (height - AXIS - 0.3) / (n_slots + 0.2)
-    for slot, row in zip(slots, rows, strict=True):
-        _write_numbers(sheet, row, bottom + AXIS + (slot - 0.4) * scale)
+    labels = distinct_names([row.label for row in rows], LABELS - 0.15, LABEL_SIZE)
+    for slot, row, label in zip(slots, rows, labels, strict=True):
+        _write_numbers(sheet, row, label, bottom + AXIS + (slot - 0.4) * scale)
     if n_gaps:
         y = bottom + AXIS + (n_slots - MAX_CLASSES // 2 - 0.4) * scale
         left_out = f"{n_classes - len(rows):,} classes left out"
         sheet.text(left + LABELS - 0.1, y, left_out, 8.5, ha="right", va="center", color=MUTED)
-    _write_numbers(sheet, None, bottom + height - 0.12)
+    _write_numbers(sheet, None, "class", bottom + height - 0.12)
 
 
-def _write_numbers(sheet: Sheet, row: TransferRow | None, y: float) -> None:
+def _write_numbers(sheet: Sheet, row: TransferRow | None, label: str, y: float) -> None:
     """Write what stands beside a bar, or the heads of the columns where there is no row."""
     left, _, width, _ = sheet.box
-    label, value, counts = "class", "bar", "images, source → target"
+    value, counts = "bar", "images, source → target"
     if row is not None:
-        label, counts = shorten_end(row.label, LABELS - 0.15, 9), f"{row.n_source:,} → {row.n_target:,}"
+        counts = f"{row.n_source:,} → {row.n_target:,}"
         value = "none" if row.centroid_similarity is None else f"{row.centroid_similarity:.3f}"
     ink = {"color": INK if row is not None else MUTED}
-    sheet.text(left + LABELS - 0.1, y, label, 9, ha="right", va="center", **ink)
+    sheet.text(left + LABELS - 0.1, y, label, LABEL_SIZE, ha="right", va="center", **ink)
     sheet.text(left + width - NUMBERS + 0.55, y, value, 8.5, ha="right", va="center", **ink)
     sheet.text(left + width, y, counts, 8.5, ha="right", va="center", color=MUTED)
 

@@ -21,7 +21,6 @@ from overlens.report.style import (
     drawable,
     missing_glyph_note,
     shorten_end,
-    shorten_middle,
     text_width,
     wrap_text,
 )
@@ -89,12 +88,13 @@ def _draw_pair(page: Page, pair: PairCard, datasets: tuple[str, str], corner: tu
     sides = (pair.left, pair.right)
     needed = max(text_width(f"{drawable(dataset)} · ", 8) for dataset in datasets)
     label_room = max(FRAME * LABEL_SHARE, FRAME - needed)
-    labels = [shorten_middle(side.label, label_room, (8, False)) for side in sides]
+    labels = distinct_names([side.label for side in sides], label_room, 8)
     room = FRAME - max(text_width(f" · {label}", 8) for label in labels)
+    names = distinct_names([side.name for side in sides], FRAME, 8.5)
     for place, (side, dataset, label) in enumerate(zip(sides, distinct_names(datasets, room, 8), labels, strict=True)):
         x = left + place * (FRAME + FRAME_GAP)
         _draw_picture(page, side.pixels, (x, y))
-        page.text((x, y - FRAME - 0.13), shorten_middle(side.name, FRAME, (8.5, False)), 8.5)
+        page.text((x, y - FRAME - 0.13), names[place], 8.5)
         page.text((x, y - FRAME - 0.32), f"{dataset} · {label}", 8, colour=MUTED)
 
 

@@ -1,12 +1,13 @@
 """Long names in little room: cut in the middle, as names of datasets differ at both ends, and never made equal.
 
 Where the cut makes two names of one picture alike, the cut moves to the beginning or to the end; where that does not
-tell them apart either, each name gets its number in the order of the run.
+tell them apart either, each name gets its number in the order in which the picture has them. In sentences names are
+whole, and get their numbers where they hold letters that cannot be drawn and look the same without.
 """
 
 from collections.abc import Callable, Sequence
 
-from overlens.report.style import join_ends, shorten_middle
+from overlens.report.style import drawable, join_ends, shorten_middle
 
 HEAD_SHARES = (0.5, 0.25, 0.75, 0.0, 1.0)
 
@@ -35,8 +36,22 @@ def keep_distinct(names: Sequence[str], cut: Callable[[str, float, str], str]) -
         shown = tuple(cut(name, head_share, "") for name in names)
         if len(set(shown)) == n_names:
             return shown
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(names), start=1)}
-    return tuple(cut(name, HEAD_SHARES[0], f" ({numbers[name]})") for name in names)
+    numbers = _numbers(names)
+    return tuple(cut(name, HEAD_SHARES[0], numbers[name]) for name in names)
+
+
+def names_in_words(names: Sequence[str]) -> dict[str, str]:
+    """Return each name of one picture as its title and sentences write it: whole, with its number where two look alike.
+
+    They are not drawable text yet: what they stand in becomes that.
+    """
+    numbers = _numbers(names)
+    looks_alike = len(set(map(drawable, numbers))) < len(numbers)
+    return {name: name + number if looks_alike else name for name, number in numbers.items()}
+
+
+def _numbers(names: Sequence[str]) -> dict[str, str]:
+    return {name: f" ({number})" for number, name in enumerate(dict.fromkeys(names), start=1)}
 
 
 def cut_characters(name: str, n_most: int, head_share: float, ending: str) -> str:

@@ -87,7 +87,7 @@ def projection_page(view: ProjectionView, *, coloured_by: str) -> str:
     )
     figure = {"data": _draw_order(traces), "layout": _layout(coloured_by), "config": _CONFIG}
     return _PAGE.format(
-        title=_escape(view.title(coloured_by)),
+        title=_escape(view.title(coloured_by, drawn=False)),
         lines="\n".join(f"<p>{_escape(line)}</p>" for line in lines),
         library=_library(),
         figure=_script_json(figure),

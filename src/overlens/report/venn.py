@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from overlens.report.matrix import draw_overlap_matrix
-from overlens.report.names import distinct_names
+from overlens.report.names import distinct_names, names_in_words
 from overlens.report.page import note_page
 from overlens.report.style import (
     INK,
@@ -110,13 +110,14 @@ def _venn_notes(overlap: "Overlap", text: OverlapText, arrangement: Arrangement)
             "A circle's area is its number of images; a shared region's area is the smallest of its numbers above 0.",
             "An image stands in exactly one region: that of all the datasets in which it has a match.",
         ]
-    notes += [f"{sentence[0].upper()}{sentence[1:]}." for sentence in arrangement.describe_misfit()]
+    words = names_in_words(overlap.datasets)
+    notes += [f"{sentence[0].upper()}{sentence[1:]}." for sentence in arrangement.describe_misfit(words)]
     names = _names(arrangement)
     for same in _same_circles(arrangement.circles):
         if len(same) > 1:
-            where = join_names([names[place] for place in same])
+            where = join_names([words[names[place]] for place in same])
             notes.append(f"The circles of {where} lie on one another: their rim has the colours of {_both(same)}.")
-    notes += [f"{name} holds no image." for name, size in overlap.sizes.items() if not size]
+    notes += [f"{words[name]} holds no image." for name, size in overlap.sizes.items() if not size]
     return (*notes, *text.unsought(overlap), *text.failures(overlap), *missing_glyph_note(overlap.datasets))
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from overlens.projections.methods import METHOD_NAMES
 from overlens.records import FloatRows, ModelInfo
+from overlens.report.names import names_in_words
 
 if TYPE_CHECKING:
     from overlens.curves import OverlapCurve
@@ -99,10 +100,11 @@ class ProjectionView:
         """The datasets in order of first appearance."""
         return tuple(dict.fromkeys(self.datasets))
 
-    def title(self, coloured_by: str) -> str:
-        """Say what is drawn: method, datasets and colouring."""
+    def title(self, coloured_by: str, *, drawn: bool) -> str:
+        """Say what is drawn: method, datasets and colouring; `drawn` where letters may lack that a page has."""
         method = METHOD_NAMES[self.method]
-        return f"{method} of {join_names(self.dataset_names or ('no dataset',))}, coloured by {coloured_by}"
+        names = tuple(names_in_words(self.dataset_names).values()) if drawn else self.dataset_names
+        return f"{method} of {join_names(names or ('no dataset',))}, coloured by {coloured_by}"
 
     def subtitle(self) -> str:
         """Say from what it is drawn: number of images, encoder and source of labels."""
@@ -125,7 +127,7 @@ class OverlapText:
 
     def title(self, overlap: "Overlap") -> str:
         """Say which datasets are compared."""
-        names = overlap.datasets or ("no dataset",)
+        names = tuple(names_in_words(overlap.datasets).values()) or ("no dataset",)
         if len(names) == 1:
             return f"Images with a match within {names[0]}"
         return f"Images shared by {join_names(names) if len(names) <= 3 else f'{len(names)} datasets'}"
@@ -137,12 +139,14 @@ class OverlapText:
     def failures(self, overlap: "Overlap") -> tuple[str, ...]:
         """Name the images that were attempted and are not in the overlap, in one sentence or none."""
         failed = {name: self.attempted.get(name, size) - size for name, size in overlap.sizes.items()}
-        parts = [f"{n:,} of {name}" for name, n in failed.items() if n > 0]
+        words = names_in_words(overlap.datasets)
+        parts = [f"{n:,} of {words[name]}" for name, n in failed.items() if n > 0]
         return (f"Images that could not be read and are not counted: {join_names(parts)}.",) if parts else ()
 
     def unsought(self, overlap: "Overlap") -> tuple[str, ...]:
         """Name the dataset within which no match was looked for, in one sentence or none."""
-        names = [name for name, n_matched in overlap.within.items() if n_matched is None]
+        words = names_in_words(overlap.datasets)
+        names = [words[name] for name, n_matched in overlap.within.items() if n_matched is None]
         return (f"Matches within {join_names(names)}, the reference, were not looked for.",) if names else ()
 
 
@@ -187,7 +191,8 @@ class GalleryText:
 
     def title(self, n_shown: int) -> str:
         """Say what is shown, and how many of how many."""
-        first, second = self.datasets
+        words = names_in_words(self.datasets)
+        first, second = (words[name] for name in self.datasets)
         title = f"{self.what} within {first}" if first == second else f"{self.what} between {first} and {second}"
         if not n_shown:
             return title
