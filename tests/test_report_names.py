@@ -63,6 +63,16 @@ def test_a_long_word_is_broken_and_nothing_of_it_is_lost(width):
     assert all(text_width(line, 9) <= width for line in lines)
 
 
+@pytest.mark.parametrize("text", ["has 12 % that the left has not", "shows 48 %, no more", "", "% b", "a  %"])
+def test_a_number_is_not_parted_from_its_percent(text):
+    words = text.split()
+    for number in range(2, len(words) + 1):
+        lines = wrap_text(text, text_width(" ".join(words[:number]), 9), 9)
+        assert " ".join(lines) == " ".join(words)
+        assert not any(line.startswith("%") for line in lines[1:])
+    assert wrap_text("", 1, 9) == []
+
+
 def test_letters_without_a_shape_are_told_in_words():
     assert missing_glyph_note(["ArtDL"]) == ()
     assert missing_glyph_note(["\u53d7\u80ce"]) == (

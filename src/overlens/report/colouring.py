@@ -2,7 +2,8 @@
 
 One answer for the PNG and the page. More labels than colours: the most frequent labels are coloured, the rest is grey,
 because more than nine colours cannot be told apart, least of all by a colour-blind reader. Images without a label are
-paler still. The dataset also shows in the shape of the marker. A class keeps its colour through the maps of a run.
+paler still. The dataset also shows in the shape of the marker. A class has one colour in all
+maps of a run that colour it, as far as the colours go.
 
 Shapes: n images.
 """

@@ -33,6 +33,7 @@ FRAME_PX = round(FRAME * DPI)
 HEAD, DETAIL, CAPTION, ROW_GAP = 0.28, 0.155, 0.46, 0.26
 PAIR_WIDTH = 2 * FRAME + FRAME_GAP
 DETAIL_SIZE = 8.0
+_Words = tuple[dict[str, str], dict[str, str]]
 LABEL_SHARE = 0.4  # of the room under a picture, which a label has in any case
 
 
@@ -58,12 +59,13 @@ def draw_gallery(pairs: Sequence[PairCard], text: GalleryText) -> bytes:
     width = WIDTH if n_columns == 2 else 7.0
     page = new_page(width, n_rows * height + (n_rows - 1) * ROW_GAP, title, text.about, _notes(pairs, text))
     left, bottom, free_width, free_height = page.box
+    words = _shorten(pairs, text.datasets)
     left += (free_width - n_columns * PAIR_WIDTH - (n_columns - 1) * PAIR_GAP) / 2
     for place, (pair, lines) in enumerate(zip(pairs, details, strict=True)):
         row, column = divmod(place, 2)
         x, y = left + column * (PAIR_WIDTH + PAIR_GAP), bottom + free_height - row * (height + ROW_GAP)
         _write_head(page, f"{place + 1}", (pair.found, lines), (x, y))
-        _draw_pair(page, pair, text.datasets, (x, y - above))
+        _draw_pair(page, pair, text.datasets, words, (x, y - above))
     return page.png()
 
 
@@ -82,19 +84,30 @@ def _write_head(page: Page, rank: str, words: tuple[str, list[str]], corner: tup
         page.text((left, top - HEAD - DETAIL * (place + 0.3)), line, DETAIL_SIZE, colour=MUTED)
 
 
-def _draw_pair(page: Page, pair: PairCard, datasets: tuple[str, str], corner: tuple[float, float]) -> None:
-    """Draw both pictures, and under each its name, dataset and label; `corner` is the upper left one."""
-    left, y = corner
-    sides = (pair.left, pair.right)
+def _shorten(pairs: Sequence[PairCard], datasets: tuple[str, str]) -> _Words:
+    """Return how the gallery writes each name and each label."""
+    sides = [side for pair in pairs for side in (pair.left, pair.right)]
+    names, labels = [side.name for side in sides], [side.label for side in sides]
     needed = max(text_width(f"{drawable(dataset)} · ", 8) for dataset in datasets)
     label_room = max(FRAME * LABEL_SHARE, FRAME - needed)
-    labels = distinct_names([side.label for side in sides], label_room, 8)
+    return (
+        dict(zip(names, distinct_names(names, FRAME, 8.5), strict=True)),
+        dict(zip(labels, distinct_names(labels, label_room, 8), strict=True)),
+    )
+
+
+def _draw_pair(
+    page: Page, pair: PairCard, datasets: tuple[str, str], words: _Words, corner: tuple[float, float]
+) -> None:
+    """Draw both pictures, and under each its name, dataset and label; `corner` is the upper left one."""
+    (left, y), (names, label_of) = corner, words
+    sides = (pair.left, pair.right)
+    labels = [label_of[side.label] for side in sides]
     room = FRAME - max(text_width(f" · {label}", 8) for label in labels)
-    names = distinct_names([side.name for side in sides], FRAME, 8.5)
     for place, (side, dataset, label) in enumerate(zip(sides, distinct_names(datasets, room, 8), labels, strict=True)):
         x = left + place * (FRAME + FRAME_GAP)
         _draw_picture(page, side.pixels, (x, y))
-        page.text((x, y - FRAME - 0.13), names[place], 8.5)
+        page.text((x, y - FRAME - 0.13), names[side.name], 8.5)
         page.text((x, y - FRAME - 0.32), f"{dataset} · {label}", 8, colour=MUTED)
 
 

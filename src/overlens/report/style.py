@@ -10,6 +10,7 @@ Shapes: lengths are inches unless a name says otherwise.
 """
 
 import math
+import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -115,9 +116,12 @@ def join_ends(text: str, n_kept: int, head_share: float) -> str:
 
 
 def wrap_text(text: str, width: float, size: float, *, bold: bool = False) -> list[str]:
-    """Return drawable `text` as lines no wider than `width`; a word that is wider goes on in the next line."""
+    """Return drawable `text` as lines no wider than `width`; a word that is wider goes on in the next line.
+
+    A number and the % behind it are one word.
+    """
     lines: list[str] = []
-    for word in clean_text(text).split():
+    for word in re.findall(r"\S+(?: %\S*)*", " ".join(clean_text(text).split())):
         joined = f"{lines[-1]} {word}" if lines else word
         if lines and text_width(drawable(joined), size, bold=bold) <= width:
             lines[-1] = joined
