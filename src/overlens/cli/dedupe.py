@@ -115,6 +115,8 @@ def _audit_line(result: "Deduped") -> str:
     if not len(result.settled.removal):
         return "Nothing to remove: no verified copy was found."
     rounds = counted(len(n_left), "time")
+    if result.cleaned is None:
+        return f"Audit: what would remain was searched, {rounds}; verified copies that would be left: {n_left[-1]:,}."
     return f"Audit: what remains was searched again, {rounds}; verified copies left: {n_left[-1]:,}."
 
 
