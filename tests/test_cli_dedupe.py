@@ -35,7 +35,8 @@ def test_a_dry_run_says_what_would_go_and_writes_no_list(options: list[str], cap
     assert ["train", "5", "0", "3", "3", "0", "0", "0", "2"] in rows
     assert ["test", "3", "0", "0", "0", "0", "0", "0", "3"] in rows
     assert "train '2.png', a copy of test '0.png' (same bytes)" in out
-    assert "verified copies left: 0" in out and "Dry run" in out
+    assert "Audit: what would remain was searched, 1 time; verified copies that would be left: 0." in out
+    assert "Dry run" in out
     assert not (tmp_path / "out/dataset/cross/cleaned").exists()
 
 
@@ -128,7 +129,9 @@ def test_wrong_requests_are_answered_in_a_line(
 
 def test_images_that_cannot_be_read_are_told_with_their_list(options: list[str], capsys, tmp_path: Path):
     (tmp_path / "train" / "broken.png").write_bytes(b"\x89PNG and no more")
-    status, out, _ = run(capsys, *options, "--max-failures", "50%")
+    (tmp_path / "train" / "gone.png").symlink_to("nowhere.png")
+    status, out, err = run(capsys, *options, "--max-failures", "50%")
     lists = tmp_path / "out" / "dataset" / "train-data" / "analysis" / "failures.csv"
-    assert status == 0 and f"1 image of train failed, each listed with the reason: {lists}\n" in out
+    assert status == 0 and f"2 images of train failed, each listed with the reason: {lists}\n" in out
+    assert "Features of train: 7 of 7 images, 2 failed, " in err
     assert "broken.png" in lists.read_text()

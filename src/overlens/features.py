@@ -164,7 +164,7 @@ def compute_features(
     stamps, failed = _stamp_files(listing)
     tasks = plan_tasks(listing, stores, stamps)
     n_missing = sum(len(task.keys) for task in tasks)
-    stage.advance(cached=len(stamps) - n_missing, failed=len(failed))
+    stage.advance(cached=len(stamps) - n_missing, failed=len(listing.failures) + len(failed))
     LOG.debug("%s: %d files to read in %d shards", listing.dataset, n_missing, len(tasks))
     extractor.watch = stage.begin
     for outcome in engine.map(extractor, tasks):

@@ -43,7 +43,7 @@ def _extract(config: RunConfig, plan: ImagePlan, engine: Engine, progress: Progr
             stores = Stores.open(
                 layout.store, hashing, plan.encoder, evidence=config.verifies, scaled=config.scaled_decode
             )
-            with progress.stage(f"Features of {listing.dataset}", len(listing.keys)) as stage:
+            with progress.stage(f"Features of {listing.dataset}", listing.n_attempted) as stage:
                 found = compute_features(listing, stores, extractor, engine, stage)
             write_failures(layout.failures, found.failures)
             check_failures(config, listing.dataset, found.failures, listing.n_attempted)
