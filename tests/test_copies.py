@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 import overlens
 from overlens.analysis import Analysis
 from overlens.errors import ConfigError
+from overlens.gallery_pictures import _copies_text
 from overlens.layout import CrossLayout
 from overlens.pair_tables import FACTS
 from overlens.testing import FakeEncoder, encode_picture
@@ -178,6 +179,24 @@ def test_without_verification_there_is_none(folders: Path, tmp_path: Path) -> No
 def test_an_unknown_reference_is_refused_with_the_known_ones(folders: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--reference 'third' is not known; allowed: first, second"):
         analyse(folders, tmp_path, reference="third")
+
+
+@pytest.mark.parametrize(
+    ("n_shown", "n_pairs", "ending", "about"),
+    [
+        (0, 0, "", ""),
+        (1, 1, ": the only pair", "Strength"),
+        (1, 3, ": one of 3 pairs", "Strength"),
+        (2, 2, ": all 2 pairs", "The least sure come first"),
+        (7, 8, ": the 7 least sure, one of each group, of 8 pairs", "The least sure come first"),
+    ],
+)
+def test_a_gallery_of_copies_says_only_what_it_holds(n_shown: int, n_pairs: int, ending: str, about: str) -> None:
+    text = _copies_text(("a", "b"), n_shown, n_pairs)
+    assert text.title(n_shown) == f"Verified copies between a and b{ending}"
+    words = " ".join(text.about)
+    assert words.startswith(about) and bool(words) == bool(n_shown)
+    assert ("One pair of each group is shown." in words) == (n_shown < n_pairs)
 
 
 def test_the_least_sure_copies_are_shown_one_of_each_group(analysis: Analysis) -> None:

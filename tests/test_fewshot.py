@@ -155,6 +155,14 @@ def test_too_few_classes_are_all_used_and_said():
     assert splits.notices == ("9-shot: 4 classes were asked for; 2 of 10 have 9 images",)
 
 
+def test_one_is_not_many_in_what_is_said_of_classes():
+    splits = draw_splits("D", ("a", "b", "c"), ("x", "x", "y"), config=FewShotConfig(k_shots=(1, 2), n_classes=3))
+    assert splits.notices == (
+        "1-shot: 3 classes were asked for; 2 of 2 have 1 image",
+        "2-shot: 3 classes were asked for; 1 of 2 has 2 images",
+    )
+
+
 def test_the_name_of_the_dataset_moves_nothing():
     first, second = (draw_splits(name, KEYS, LABELS, config=SMALL).drawn for name in "AB")
     assert [split.names for split in first] == [split.names for split in second]

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overlens.config import FewShotConfig
+from overlens.counted import counted
 from overlens.errors import ConfigError, DatasetError
 from overlens.frames import make_frame
 from overlens.sampler import draw, draw_weighted
@@ -219,7 +220,8 @@ def _notices(classes: Classes, n_unlabelled: int, config: FewShotConfig) -> Iter
     for k in dict.fromkeys(config.k_shots):
         n_eligible = len(_eligible(classes, k))
         if 0 < n_eligible < config.n_classes:
-            yield f"{k}-shot: {config.n_classes} classes were asked for; {n_eligible} of {len(classes)} have {k} images"
+            have = f"{n_eligible} of {len(classes)} {'has' if n_eligible == 1 else 'have'} {counted(k, 'image')}"
+            yield f"{k}-shot: {config.n_classes} classes were asked for; {have}"
 
 
 def _require_known(strategies: Iterable[str]) -> None:

@@ -39,11 +39,6 @@ _Image = tuple[str, int]
 """Dataset and row of a kept image."""
 IMAGES_AT_HAND = 64  # as many as the galleries of two datasets show by all methods, more or less: 20 MB
 
-_COPIES_ABOUT = (
-    "The least sure come first: those to look at. Strength: how well both agree once laid on one another, at most 1.",
-    "One pair of each group is shown. Grey: what the right picture is, compared with the left one.",
-)
-
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
@@ -149,15 +144,26 @@ def _plan_copies(analysis: Analysis, copies: Copies, couple: tuple[str, str]) ->
         found, _, difference = copies.judged.describe(place).partition(": ")
         found = found.replace(", ", ", strength ")
         pairs.append(_Shown(i, j, found, f"right picture: {difference}" if difference else ""))
-    text = GalleryText(
+    text = _copies_text(couple, len(pairs), n_pairs)
+    return _Gallery(_path(analysis, *couple, VERIFIED_METHOD), tuple(pairs), text)
+
+
+def _copies_text(couple: tuple[str, str], n_shown: int, n_pairs: int) -> GalleryText:
+    """Return the words of a gallery of verified copies; how to read what it does not hold is left out."""
+    order = "The least sure come first: those to look at. " if n_shown > 1 else ""
+    choice = "One pair of each group is shown. " if n_shown < n_pairs else ""
+    about = (
+        f"{order}Strength: how well both agree once laid on one another, at most 1.",
+        f"{choice}Grey: what the right picture is, compared with the left one.",
+    )
+    return GalleryText(
         couple,
         n_pairs,
         what="Verified copies",
-        order="least sure",
-        about=_COPIES_ABOUT,
+        order="least sure, one of each group,",
+        about=about if n_shown else (),
         none="No pairs are verified copies.",
     )
-    return _Gallery(_path(analysis, *couple, VERIFIED_METHOD), tuple(pairs), text)
 
 
 class _Easel:
