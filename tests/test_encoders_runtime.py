@@ -10,7 +10,7 @@ import pytest
 
 from overlens.cores import available_cores
 from overlens.encoders import runtime
-from overlens.errors import ConfigError
+from overlens.errors import ConfigError, ModelError
 
 QUIET_IMPORT = """
 import socket, sys
@@ -112,6 +112,16 @@ def test_a_network_is_built_for_the_first_batch_and_once():
     tower.run(colours(1)[0])
     tower.run(colours(2)[1])
     assert len(built) == 1
+
+
+def test_a_network_that_cannot_be_built_is_told_with_a_way_out():
+    openvino = runtime.import_openvino()
+    from openvino import opset13 as ops
+
+    pixels, unknown = ops.parameter([2, 4, 4, 3], np.uint8), ops.parameter([2], np.int64)
+    tower = runtime.Tower(lambda: openvino.Model([ops.reduce_mean(pixels, unknown)], [pixels]), "fp32", 1)
+    with pytest.raises(ModelError, match=r"cannot build the network in fp32 .* try another --precision"):
+        tower.run(colours(1)[0])
 
 
 def test_a_tower_takes_its_one_shape_only():

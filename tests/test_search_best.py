@@ -48,6 +48,8 @@ def reference_distance(left, right):
     tile_rows=st.integers(6, 70),
 )
 @example(seed=0, n=1, m=None, d=8, tile_rows=4)
+@example(seed=2, n=9, m=None, d=8, tile_rows=1)
+@example(seed=3, n=7, m=5, d=8, tile_rows=1)
 @example(seed=1, n=60, m=None, d=64, tile_rows=16)
 def test_best_cosine_equals_the_reference_to_the_bit(seed, n, m, d, tile_rows):
     rng = np.random.default_rng(seed)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -50,6 +50,8 @@ def search(left: Floats, right: Floats | None, k: int, floor: float, tile_rows: 
     floor=st.sampled_from([-1.0, 0.0, 0.6]),
     tile_rows=st.sampled_from([5, 17, 1000]),
 )
+@example(seed=1, n=9, m=None, k=3, floor=0.0, tile_rows=1)
+@example(seed=2, n=8, m=6, k=200_000, floor=-1.0, tile_rows=1)
 def test_finds_what_a_full_sort_finds(seed: int, n: int, m: int | None, k: int, floor: float, tile_rows: int) -> None:
     left, right = make_rows(seed, n), None if m is None else make_rows(seed + 1, m)
     if right is not None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from overlens.search import NeighbourGraph, find_nearest
@@ -32,6 +32,7 @@ def rank_plainly(rows, k):
     k=st.integers(1, 49),
     tile_rows=st.integers(5, 60),
 )
+@example(seed=1, n=9, d=4, k=3, tile_rows=1)
 def test_graph_equals_a_full_sort(seed, n, d, k, tile_rows):
     rows = make_rows(np.random.default_rng(seed), n, d)
     k = min(k, n - 1)

@@ -18,7 +18,7 @@ from overlens.config import EncoderConfig
 from overlens.encoders.base import Resolved
 from overlens.encoders.modelfiles import digest_onnx, find_onnx, find_preprocessing
 from overlens.encoders.preprocess import CLIP_PREPROCESSING, Pixels, Preprocessing
-from overlens.encoders.runtime import LANE, Graph, Tower, import_openvino, resolve_precision
+from overlens.encoders.runtime import LANE, Graph, Tower, import_openvino, last_line, resolve_precision
 from overlens.encoders.transformers import resolve_folder
 from overlens.encoders.weights import HubFile, Weights, obtain_file
 from overlens.errors import ConfigError, ModelError
@@ -112,7 +112,7 @@ def read_tower(path: Path) -> tuple[Graph, TowerShape]:
     try:
         model = import_openvino().Core().read_model(str(path))
     except RuntimeError as error:
-        raise ModelError(f"{path} cannot be read as an ONNX model: {_last_line(error)}") from error
+        raise ModelError(f"{path} cannot be read as an ONNX model: {last_line(error)}") from error
     lane, size = _fix_input(model, path)
     output = next((name for name in OUTPUTS if name in _names(model.outputs)), None)
     if output is None:
@@ -168,7 +168,7 @@ def _fix_input(model: Graph, path: Path) -> tuple[int, int]:
     try:
         model.reshape({INPUT: fixed})
     except RuntimeError as error:
-        raise ModelError(f"{path} does not run on pictures of shape {fixed}: {_last_line(error)}") from error
+        raise ModelError(f"{path} does not run on pictures of shape {fixed}: {last_line(error)}") from error
     return fixed[0], fixed[2]
 
 
@@ -189,8 +189,3 @@ def _with_bytes_in(model: Graph, shape: TowerShape, preprocessing: Preprocessing
 
 def _names(ports: Iterable[Graph]) -> list[str]:
     return [name for port in ports for name in sorted(port.get_names())[:1]]
-
-
-def _last_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1][:200] if lines else type(error).__name__

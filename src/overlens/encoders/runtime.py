@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overlens.cores import available_cores
-from overlens.errors import ConfigError
+from overlens.errors import ConfigError, ModelError
 
 # A model, node or port of OpenVINO, which ships no type information.
 Graph = Any
@@ -76,6 +76,12 @@ def resolve_precision(asked: str) -> str:
     return "bf16" if has_bf16 else "fp32"
 
 
+def last_line(error: Exception) -> str:
+    """Return the last line of what OpenVINO says, where it names the cause."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:200] if lines else type(error).__name__
+
+
 class Tower:
     """A network that takes `(b, s, s, 3)` uint8 of one fixed b and gives `(b, d)` float32.
 
@@ -102,7 +108,13 @@ class Tower:
             # A stream that is tied to a core waits there while the core decodes images.
             "ENABLE_CPU_PINNING": False,
         }
-        return import_openvino().Core().compile_model(self._build(), "CPU", options)
+        try:
+            return import_openvino().Core().compile_model(self._build(), "CPU", options)
+        except RuntimeError as error:
+            raise ModelError(
+                f"OpenVINO cannot build the network in {self._precision} for this processor: {last_line(error)}; "
+                "try another --precision or another --clip-model"
+            ) from error
 
     @cached_property
     def _requests(self) -> list[Graph]:

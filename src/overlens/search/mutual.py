@@ -105,7 +105,8 @@ def find_mutual_pairs(
             "allowed are 1 or more, 1 or more, and a number from -1 to 1"
         )
     has_labels = right is not None and _labels(left) is not None and _labels(right) is not None
-    n_places = k + has_labels  # of which one may go to the row of the same label
+    n_others = max(len(left), len(left if right is None else right))
+    n_places = min(k, n_others) + has_labels  # of which one may go to the row of the same label
     floor = float(np.float32(min_similarity))
     lists = list_nearest(left, right, k=n_places, min_similarity=floor, tile_rows=tile_rows, progress=progress)
     first = _Side(left, lists[0].numbers(), lists[0].similarities())
