@@ -120,9 +120,10 @@ class Calibration:
         n = self.n_pairs[place]
         return self.n_false(place) / n if n else None
 
-    def upper_bound(self, place: int) -> float:
-        """Return the upper end of the one-sided 95 % interval of that share; 1 where there is no pair."""
-        return bound_share(self.n_false(place), self.n_pairs[place])
+    def upper_bound(self, place: int) -> float | None:
+        """Return the upper end of the one-sided 95 % interval of that share; None where there is no pair."""
+        n = self.n_pairs[place]
+        return bound_share(self.n_false(place), n) if n else None
 
     def recall(self, place: int, edit: str | None = None) -> float | None:
         """Return the share of known edits found at a threshold, of all edits or of one; None without a sample."""
@@ -156,7 +157,7 @@ class Calibration:
         if not n:
             return f"no pair is a verified copy, so the most generous threshold that reports no pair at all{last}"
         few = "" if false or n * self.rate >= 1 else f", too few to show a rate of {self.rate:.3g}"
-        bound = f"at most {self.upper_bound(self.place):.1%} with 95 % confidence"
+        bound = f"at most {bound_share(false, n):.1%} with 95 % confidence"
         return f"the most generous that keeps a false discovery rate of {self.rate:.3g}: {share} ({bound}{few}){last}"
 
     def to_json(self) -> dict[str, Any]:

@@ -268,9 +268,7 @@ def _print_calibrations(analysis: "Analysis") -> None:
 
 
 def _calibration_cells(one: "Calibration", place: int) -> list[str]:
-    # Without a pair there is no share, so there is no end to its interval either.
-    bound = one.upper_bound(place) if one.n_pairs[place] else None
-    shares = one.false_discovery_rate(place), bound, one.recall(place)
+    shares = one.false_discovery_rate(place), one.upper_bound(place), one.recall(place)
     texts = ["" if share is None else f"{share:.1%}" for share in shares]
     mark = "" if place != one.place else _mark(one)
     return [
