@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from overlens.report.page import Page
-from overlens.report.style import Sheet
+from overlens.report.sheet import Sheet
 
 
 def make_detailed(seed: int, width: int = 320, height: int = 240) -> NDArray[np.uint8]:

@@ -12,7 +12,8 @@ from PIL import Image
 from overlens.curves import OverlapCurve, cosine_thresholds, distance_thresholds, rung_curves
 from overlens.report.curve import MOST_COLOURED, draw_curves
 from overlens.report.rungs import draw_rungs
-from overlens.report.style import DATASET_COLOURS, REST, Sheet
+from overlens.report.sheet import Sheet
+from overlens.report.style import DATASET_COLOURS, REST
 from overlens.report.views import CurveView, share_text
 
 NAMES = ("ArtDL", "wikidata", "a_very_long_name_of_a_dataset_of_2024_final", "受胎 🖼️ $x$", "e", "f", "g", "h", "i", "j")

@@ -7,7 +7,8 @@ from matplotlib.text import Text
 from PIL import Image
 
 from overlens.report.gallery import draw_gallery
-from overlens.report.style import DATASET_COLOURS, DPI, Sheet
+from overlens.report.sheet import Sheet
+from overlens.report.style import DATASET_COLOURS, DPI
 from overlens.report.venn import draw_overlap_matrix, draw_venn
 from overlens.report.venn_labels import STEP, Label, _cells_of_box, place_labels
 from overlens.report.views import GalleryText, OverlapText, PairCard, ShownImage

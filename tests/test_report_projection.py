@@ -19,13 +19,13 @@ from overlens.report.colouring import colour_groups, shared_colours
 from overlens.report.coordinates import coordinates_csv
 from overlens.report.figures import draw_projection, draw_transfer
 from overlens.report.plotly_page import MAX_LEGEND_CHARACTERS, WEBGL_FROM_IMAGES, projection_page
+from overlens.report.sheet import Sheet
 from overlens.report.style import (
     DPI,
     FAINT,
     LABEL_COLOURS,
     MISSING_GLYPH,
     REST,
-    Sheet,
     drawable,
     shorten_end,
     shorten_middle,

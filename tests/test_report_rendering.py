@@ -6,7 +6,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import Rectangle
 
 from overlens.report.rendering import render
-from overlens.report.style import DPI, new_sheet
+from overlens.report.sheet import new_sheet
+from overlens.report.style import DPI
 
 SIZE = 2.0
 

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 
 from overlens.curves import OverlapCurve, rung_curves
 from overlens.report.rungs import SHADES, TITLE, draw_rungs
-from overlens.report.style import Sheet
+from overlens.report.sheet import Sheet
 from overlens.verdicts import VERIFIED
 
 SIZES = {"a": 200, "b": 50, "c": 0}

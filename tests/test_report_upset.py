@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
 from overlens.overlap import Overlap
-from overlens.report.style import Sheet
+from overlens.report.sheet import Sheet
 from overlens.report.upset import MAX_COLUMNS, draw_upset
 from overlens.report.views import OverlapText, SharedRegion
 

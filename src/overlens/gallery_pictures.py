@@ -106,7 +106,7 @@ def draw_galleries(analysis: Analysis, known: Sequence[KnownImages], results: Re
     easel = _Easel(shelves, results)
     unshown: dict[_Image, str] = {}
     with progress.stage("Galleries", len(galleries), "pictures") as stage:
-        for is_held, reasons in map_parts(easel.draw, galleries):
+        for is_held, reasons in map_parts(easel.draw, galleries, enough=1):  # each is told when it is drawn
             stage.advance(int(not is_held), cached=int(is_held))
             unshown |= reasons
     if not unshown:

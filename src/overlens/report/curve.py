@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from overlens.report.names import distinct_names
 from overlens.report.page import note_page
+from overlens.report.sheet import Sheet, new_sheet
 from overlens.report.style import (
     DATASET_COLOURS,
     FAINT,
@@ -22,11 +23,9 @@ from overlens.report.style import (
     MARKERS,
     MUTED,
     REST,
-    Sheet,
     dataset_colour,
     font,
     missing_glyph_note,
-    new_sheet,
     shorten_end,
 )
 from overlens.report.views import NOT_LOOKED_FOR, CurveView, count_of, share_text

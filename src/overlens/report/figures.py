@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from overlens.report.colouring import ColourGroup, colour_groups, dataset_marker, split_count
 from overlens.report.names import distinct_names, names_in_words
 from overlens.report.page import note_page
+from overlens.report.sheet import Sheet, new_sheet
 from overlens.report.style import (
     FAINT,
     INK,
@@ -22,12 +23,10 @@ from overlens.report.style import (
     MARKERS,
     MUTED,
     REST,
-    Sheet,
     dataset_colour,
     drawable,
     font,
     missing_glyph_note,
-    new_sheet,
     text_width,
 )
 from overlens.report.views import ProjectionView, TransferRow, TransferView, count_of

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from overlens.report.names import distinct_names
 from overlens.report.page import note_page
+from overlens.report.sheet import Sheet, new_sheet
 from overlens.report.style import (
     INK,
     MARGIN,
     MUTED,
     REST,
-    Sheet,
     font,
     missing_glyph_note,
-    new_sheet,
     text_width,
 )
 from overlens.report.views import NOT_LOOKED_FOR, OverlapText, count_of

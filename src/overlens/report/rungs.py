@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from overlens.report.names import distinct_names
 from overlens.report.page import note_page
-from overlens.report.style import FAINT, INK, MARGIN, MUTED, Sheet, missing_glyph_note, new_sheet
+from overlens.report.sheet import Sheet, new_sheet
+from overlens.report.style import (
+    FAINT,
+    INK,
+    MARGIN,
+    MUTED,
+    missing_glyph_note,
+)
 from overlens.report.views import NOT_LOOKED_FOR, count_of, share_text
 from overlens.verdicts import VERIFIED
 

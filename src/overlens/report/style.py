@@ -16,14 +16,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from overlens.png import encode_png
 from overlens.store.fingerprints import made_by
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from matplotlib.font_manager import FontProperties
     from PIL.ImageFont import FreeTypeFont
 
@@ -219,44 +216,6 @@ def wrap_title(title: str, width: float) -> list[str]:
     above, separator, word = lines[-2].rpartition(" ")
     last = f"{word} {lines[-1]}"
     return [*lines[:-2], above, last] if separator and text_width(last, 13, bold=True) <= width else lines
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """A figure with its title drawn, and the free box `(left, bottom, width, height)` that is left for content."""
-
-    figure: "Figure"
-    box: tuple[float, float, float, float]
-
-    def axes(self, left: float, bottom: float, width: float, height: float) -> "Axes":
-        """Add axes at a place in inches from the lower left corner of the figure."""
-        total_width, total_height = self.figure.get_size_inches()
-        return self.figure.add_axes(
-            (left / total_width, bottom / total_height, width / total_width, height / total_height)
-        )
-
-    def text(self, x: float, y: float, text: str, size: float, **options: Any) -> None:
-        """Write drawable text at a place in inches; `bold` and matplotlib's text options are understood."""
-        width, height = self.figure.get_size_inches()
-        properties = font(size, bold=options.pop("bold", False))
-        self.figure.text(x / width, y / height, text, fontproperties=properties, **{"color": INK} | options)
-
-    def png(self) -> bytes:
-        """Return the figure as PNG; equal figures give equal bytes."""
-        from overlens.report.rendering import render
-
-        return encode_png(render(self.figure))
-
-
-def new_sheet(width: float, content_height: float, title: str, lines: tuple[str, ...], notes: tuple[str, ...]) -> Sheet:
-    """Make a sheet: a bold title and grey lines above, grey notes below, and `content_height` free between them."""
-    from matplotlib.figure import Figure
-
-    frame = lay_out(width, content_height, title, lines, notes)
-    sheet = Sheet(Figure(figsize=(width, frame.height), dpi=DPI, facecolor="white"), frame.box)
-    for line in frame.lines:
-        sheet.text(line.x, line.y, line.text, line.size, bold=line.bold, color=line.colour, va="top")
-    return sheet
 
 
 def leading(size: float) -> float:

@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from overlens.report.names import distinct_names
 from overlens.report.page import note_page
+from overlens.report.sheet import Sheet, new_sheet
 from overlens.report.style import (
     FAINT,
     INK,
     MARGIN,
     MUTED,
     REST,
-    Sheet,
     dataset_colour,
     font,
     missing_glyph_note,
-    new_sheet,
 )
 from overlens.report.views import OverlapText, SharedRegion, count_of, share_text
 

@@ -13,13 +13,13 @@ import numpy as np
 from overlens.report.matrix import draw_overlap_matrix
 from overlens.report.names import distinct_names, names_in_words
 from overlens.report.page import note_page
+from overlens.report.sheet import new_sheet
 from overlens.report.style import (
     INK,
     MUTED,
     dataset_colour,
     font,
     missing_glyph_note,
-    new_sheet,
     text_width,
 )
 from overlens.report.venn_labels import FONT_SIZE, LINE_HEIGHT, Label, Placed, place_labels
