@@ -36,11 +36,12 @@ def main() -> None:
     workshop = Workshop(folder, options.rivals.absolute(), scale)
     workshop.folder.mkdir(parents=True, exist_ok=True)
     store = workshop.folder / "results.json"
-    known = json.loads(store.read_text()) if store.exists() else {}
     for name in options.only or [*(case.name for case in CASES), GROWTH]:
         started = time.perf_counter()
         print(f"{name}:", file=sys.stderr, flush=True)
-        known[name] = measure(name, workshop)
+        measured = measure(name, workshop)
+        # Read only now: another run may have kept its rows meanwhile.
+        known = (json.loads(store.read_text()) if store.exists() else {}) | {name: measured}
         store.write_text(json.dumps(known))
         print(f"{name}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
     write(known, options.output)
