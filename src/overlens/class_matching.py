@@ -160,6 +160,24 @@ class ClassMatch:
     only_target: tuple[str, ...]
     notices: tuple[str, ...] = ()
 
+    def to_json(self) -> dict[str, object]:
+        """Return the common classes and those that only one side has, as plain dictionaries and lists."""
+        return {
+            "datasets": [self.source, self.target],
+            "n_common_classes": len(self.classes),
+            "common": [
+                {
+                    "key": one.key,
+                    "name": one.name,
+                    "ids": [list(one.source_ids), list(one.target_ids)],
+                    "matched_by": one.by,
+                }
+                for one in self.classes
+            ],
+            "only": [list(self.only_source), list(self.only_target)],
+            "notices": list(self.notices),
+        }
+
     def places(self, side: Side) -> dict[str, int]:
         """Return the place in `classes` of each class id of one side that is matched."""
         return {class_id: place for place, one in enumerate(self.classes) for class_id in one.ids(side)}
