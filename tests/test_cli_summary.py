@@ -17,7 +17,7 @@ from overlens.config import VerifyConfig
 from overlens.overlap import Overlap
 from overlens.records import Failure
 from overlens.testing import FakeEncoder, encode_picture, make_picture, write_pictures
-from overlens.transfer import ClassTransfer, Side, Transfer
+from overlens.transfer.centroids import ClassTransfer, Side, Transfer
 from pictures import unrendered_pictures
 
 LONG = "a_collection_of_paintings_with_a_very_long_name", "another_collection_with_a_name_that_does_not_end"

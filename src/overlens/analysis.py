@@ -26,7 +26,7 @@ from overlens.projections.methods import ProjectionTable
 from overlens.recall.identifiers import Identifiers
 from overlens.recall.measure import IdentifierRecall
 from overlens.records import Failure, Features, ModelInfo
-from overlens.transfer import Transfer
+from overlens.transfer.centroids import Transfer
 from overlens.venn_layout import venn_layout_error
 from overlens.version import __version__
 

@@ -40,7 +40,7 @@ from overlens.search.neighbours import NeighbourGraph, find_nearest
 from overlens.stacked import StackedRows
 from overlens.store.fingerprints import fingerprint, rows_fingerprint
 from overlens.store.results import Results
-from overlens.transfer import Transfer
+from overlens.transfer.centroids import Transfer
 
 COMBINED = "combined"
 

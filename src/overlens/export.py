@@ -25,7 +25,7 @@ from overlens.fewshot import Split
 from overlens.hashes.compute import hash_recipe, hashes_to_hex
 from overlens.layout import AnalysisLayout, CrossLayout
 from overlens.records import Failure, Features, HashRows, ModelInfo
-from overlens.transfer import Transfer
+from overlens.transfer.centroids import Transfer
 
 LOG = logging.getLogger(__name__)
 

@@ -38,7 +38,7 @@ from overlens.recall.measure import IdentifierRecall, Verified, measure_recalls,
 from overlens.records import Features
 from overlens.store.fingerprints import fingerprint
 from overlens.store.results import Results
-from overlens.transfer import Transfer, measure_transfer
+from overlens.transfer.centroids import Transfer, measure_transfer
 
 
 def run(config: RunConfig, progress: Progress | None = None, encoder: Encoder | None = None) -> Analysis:

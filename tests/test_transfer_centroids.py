@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from overlens import transfer
+from overlens.transfer import centroids
 from overlens.config import DatasetSpec
 from overlens.errors import DatasetError
 from overlens.records import Features
 from overlens.sources import load_published
-from overlens.transfer import measure_transfer
+from overlens.transfer.centroids import measure_transfer
 
 
 def make_features(name: str, labels: list[str | None], *, seed: int = 0, dim: int = 6, **fields: object) -> Features:
@@ -34,8 +34,8 @@ def rows_of(features: Features, class_id: str) -> np.ndarray:
 @pytest.fixture(params=[3, 2048], ids=["tiles of 3", "one tile"])
 def pair(request, monkeypatch) -> tuple[Features, Features]:
     """Source with classes a, b, c, d and target with b, c, d, e, both with images without a class."""
-    monkeypatch.setattr(transfer, "_ROWS_AT_ONCE", request.param)
-    monkeypatch.setattr(transfer, "_CLASSES_AT_ONCE", 2 if request.param == 3 else 256)
+    monkeypatch.setattr(centroids, "_ROWS_AT_ONCE", request.param)
+    monkeypatch.setattr(centroids, "_CLASSES_AT_ONCE", 2 if request.param == 3 else 256)
     source = make_features("S", ["d", None, "b", "a", "c", "c", "b", "d", "b", None], seed=1, class_names={"b": "Bee"})
     target = make_features("T", ["e", "b", "b", None, "c", "d", "d", "d", "e"], seed=2, class_names={"c": "Sea"})
     return source, target
@@ -82,8 +82,8 @@ def test_tile_size_moves_nothing(monkeypatch):
     source = make_features("S", ["a", "b", "c", None] * 40, seed=3)
     target = make_features("T", ["c", "b", "a", "z"] * 30, seed=4)
     whole = measure_transfer(source, target).to_json()
-    monkeypatch.setattr(transfer, "_ROWS_AT_ONCE", 7)
-    monkeypatch.setattr(transfer, "_CLASSES_AT_ONCE", 1)
+    monkeypatch.setattr(centroids, "_ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(centroids, "_CLASSES_AT_ONCE", 1)
     assert measure_transfer(source, target).to_json() == whole
 
 
