@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from overlens.sampler import draw, draw_number, draw_weighted
+from overlens.sampler import draw, draw_number, draw_places, draw_weighted, order
 
 NAMES = st.sets(st.text(max_size=5), max_size=12)
 
@@ -27,6 +27,30 @@ def test_fixed_draws():
         "n2",
         "n5",
     ]
+
+
+def test_fixed_places():
+    assert draw_places(20, 6, 0, "image of episode", "cat", "0") == [5, 17, 16, 3, 18, 9]
+
+
+@given(NAMES, st.integers(0, 15), st.integers(0, 3))
+def test_a_draw_is_the_beginning_of_an_order(names, n, seed):
+    ordered = order(names, seed, "image", "cat")
+    assert ordered == sorted(names, key=lambda name: (draw_number(seed, "image", "cat", name), name))
+    assert draw(names, n, seed, "image", "cat") == ordered[:n]
+
+
+@given(st.integers(0, 30), st.integers(0, 40), st.integers(0, 3))
+def test_places_are_drawn_once_and_nested(n_places, n, seed):
+    places = draw_places(n_places, n, seed, "image")
+    assert len(set(places)) == len(places) == min(n, n_places) and set(places) <= set(range(n_places))
+    assert draw_places(n_places, n_places, seed, "image")[: len(places)] == places
+
+
+def test_every_place_has_the_same_chance():
+    first = Counter(tuple(draw_places(4, 2, seed, "image")) for seed in range(6000))
+    # 12 outcomes with chance 1/12: a standard deviation is 21.4.
+    assert len(first) == 12 and all(abs(count - 500) < 100 for count in first.values())
 
 
 def test_the_callers_decimal_context_moves_nothing():

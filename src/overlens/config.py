@@ -30,7 +30,9 @@ PRECISIONS = ("auto", "fp32", "bf16")
 HASH_TYPES = ("phash", "dhash", "whash", "ahash")
 DEFAULT_DATASETS = ("ArtDL", "ICONCLASS", "wikidata")
 PATH_OPTIONS = ("root", "output", "weights")
-STRATEGIES = ("random", "stratified", "long_tail")
+STRATEGIES = ("random", "stratified", "long_tail", "episodic")
+SHORT_CLASSES = ("skip", "fewer", "error")
+SPLIT_FORMATS = ("json", "csv", "coop", "links")
 LARGEST, BELOW_ONE = math.nextafter(math.inf, 0), math.nextafter(1.0, 0.0)
 KEEP_RULES = ("resolution", "first", "dataset-order", "centroid")
 
@@ -157,13 +159,37 @@ class ProjectionConfig:
 
 @dataclass(frozen=True, slots=True)
 class FewShotConfig:
-    """Which few-shot splits to draw: every strategy x k x seed."""
+    """Which few-shot splits to draw: every strategy x k x seed.
+
+    Attributes:
+        k_shots: Support images of each class, at least 1.
+        n_classes: Classes of each split or episode, at least 1.
+        n_seeds: Number of seeds, at least 1.
+        seed: The first seed.
+        strategies: Some of `STRATEGIES`.
+        n_query: Query images of each class, at least 1; None takes up to 15.
+        n_validation: Validation images of each class, at least 0; None takes up to 5, and in episodes none.
+        n_episodes: Episodes of each k and seed, at least 1.
+        short_classes: What becomes of a class with too few pictures, one of `SHORT_CLASSES`.
+        held_out: Datasets that share no picture with any split, and get no splits themselves.
+        allow_leaks: Draw images as if none had copies.
+        disjoint_seeds: Deal the pictures of each class to the seeds, so that none is in the splits of two seeds.
+        formats: Some of `SPLIT_FORMATS`; "json" is always written.
+    """
 
     k_shots: tuple[int, ...] = (1, 5, 10)
     n_classes: int = 10
     n_seeds: int = 3
     seed: int = 0
     strategies: tuple[str, ...] = STRATEGIES
+    n_query: int | None = None
+    n_validation: int | None = None
+    n_episodes: int = 600
+    short_classes: str = "skip"
+    held_out: tuple[str, ...] = ()
+    allow_leaks: bool = False
+    disjoint_seeds: bool = False
+    formats: tuple[str, ...] = ("json", "csv", "coop")
 
     def __post_init__(self) -> None:
         require_kind("--k-shots", self.k_shots, (tuple, list), "whole numbers in a tuple, such as (1, 5, 10)")
@@ -171,8 +197,21 @@ class FewShotConfig:
             require_at_least("--k-shots", k, 1, such_as=5)
         require_at_least("--n-classes", self.n_classes, 1, such_as=10)
         require_at_least("--n-seeds", self.n_seeds, 1, such_as=3)
+        require_at_least("--n-episodes", self.n_episodes, 1, such_as=600)
         require_at_least("--seed", self.seed, 0)
-        require_choices("strategies", self.strategies, STRATEGIES)
+        require_choices("--strategies", self.strategies, STRATEGIES)
+        require_choices("--split-formats", self.formats, SPLIT_FORMATS)
+        require_choice("--short-classes", self.short_classes, SHORT_CLASSES)
+        if self.n_query is not None:
+            require_at_least("--n-query", self.n_query, 1, such_as=15, or_else=AUTO)
+        if self.n_validation is not None:
+            require_at_least("--n-validation", self.n_validation, 0, such_as=5, or_else=AUTO)
+        require_kind("--held-out", self.held_out, (tuple, list), "names of datasets in a tuple")
+        for name in ("allow_leaks", "disjoint_seeds"):
+            require_kind(f"--{name.replace('_', '-')}", getattr(self, name), bool, "True or False")
+        for option, values in (("--strategies", self.strategies), ("--k-shots", self.k_shots)):
+            if not values:
+                raise ConfigError(f"{option} names none; name at least one, or leave it out for the usual ones")
 
     @property
     def seeds(self) -> range:

@@ -2,7 +2,8 @@
 
 Each thing gets a number from SHA-256 over (version, seed, purpose, names); sorting by it is the draw. So a draw depends
 on the names and on the seed alone: not on listing order, hash seed, processor or NumPy. It costs one digest a thing,
-about a microsecond. A change of anything here changes published splits: raise VERSION and keep the old numbers apart.
+about a microsecond. Where few of many things are drawn very often, places in a sorted list are drawn instead, at one
+digest a drawn thing. A change of anything here changes published splits: raise VERSION and keep the old numbers apart.
 """
 
 import heapq
@@ -10,6 +11,10 @@ from collections.abc import Iterable, Mapping
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from fractions import Fraction
 from hashlib import sha256
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import hashlib
 
 VERSION = 1
 
@@ -24,18 +29,26 @@ def draw_number(seed: int, purpose: str, *names: str) -> int:
 
     Each part is preceded by its length, so that ("ab", "c") and ("a", "bc") differ.
     """
-    digest = sha256()
-    for part in ("overlens sampler", str(VERSION), str(seed), purpose, *names):
-        # surrogatepass: a name is never a reason to stop, even one that is not Unicode.
-        data = part.encode(errors="surrogatepass")
-        digest.update(len(data).to_bytes(8, "big") + data)
+    digest = _begin(seed, purpose, *names)
     return int.from_bytes(digest.digest(), "big")
+
+
+def order(names: Iterable[str], seed: int, purpose: str, *context: str) -> list[str]:
+    """Return the distinct `names` in the order in which they are drawn; their own order does not matter.
+
+    Args:
+        names: What to draw from.
+        seed: Which draw.
+        purpose: What is drawn, so that draws for different ends are independent.
+        context: Names that the draw is within, such as the class of the images.
+    """
+    return [name for _, name in sorted(_numbered(names, seed, purpose, *context))]
 
 
 def draw(names: Iterable[str], n: int, seed: int, purpose: str, *context: str) -> list[str]:
     """Return `n` of the distinct `names`, or all if there are fewer, uniformly and without repetition.
 
-    The draw of a smaller n is the beginning of the draw of a larger one.
+    It is the beginning of their `order`, so the draw of a smaller n is the beginning of the draw of a larger one.
 
     Args:
         names: What to draw from; their order does not matter.
@@ -44,7 +57,47 @@ def draw(names: Iterable[str], n: int, seed: int, purpose: str, *context: str) -
         purpose: What is drawn, so that draws for different ends are independent.
         context: Names that the draw is within, such as the class of the images.
     """
-    return heapq.nsmallest(n, set(names), key=lambda name: (draw_number(seed, purpose, *context, name), name))
+    return [name for _, name in heapq.nsmallest(n, _numbered(names, seed, purpose, *context))]
+
+
+def draw_places(n_places: int, n: int, seed: int, purpose: str, *context: str) -> list[int]:
+    """Return `n` of the places 0 to `n_places` - 1, or all if there are fewer, uniformly and without repetition.
+
+    The beginning of a shuffle (Fisher and Yates; Knuth, "The Art of Computer Programming" 2, algorithm 3.4.2P): for i
+    from 0 on, place i changes with place i + number mod (n_places - i), where the number is that of the name i. The
+    draw of a smaller n is the beginning of that of a larger one.
+    """
+    start = _begin(seed, purpose, *context)
+    moved: dict[int, int] = {}
+    drawn = []
+    for i in range(min(n, n_places)):
+        digest = start.copy()
+        digest.update(_framed(str(i)))
+        chosen = i + int.from_bytes(digest.digest(), "big") % (n_places - i)
+        drawn.append(moved.get(chosen, chosen))
+        moved[chosen] = moved.get(i, i)
+    return drawn
+
+
+def _numbered(names: Iterable[str], seed: int, purpose: str, *context: str) -> list[tuple[bytes, str]]:
+    """Return each name behind its number, as bytes, which sort as the numbers do."""
+    start = _begin(seed, purpose, *context)
+    numbered = []
+    for name in set(names):
+        digest = start.copy()
+        digest.update(_framed(name))
+        numbered.append((digest.digest(), name))
+    return numbered
+
+
+def _begin(seed: int, purpose: str, *names: str) -> "hashlib._Hash":
+    return sha256(b"".join(map(_framed, ("overlens sampler", str(VERSION), str(seed), purpose, *names))))
+
+
+def _framed(text: str) -> bytes:
+    # surrogatepass: a name is never a reason to stop, even one that is not Unicode.
+    data = text.encode(errors="surrogatepass")
+    return len(data).to_bytes(8, "big") + data
 
 
 def draw_weighted(weights: Mapping[str, Fraction], n: int, seed: int, purpose: str) -> list[str]:

@@ -1,0 +1,1 @@
+"""Few-shot splits and episodes that do not leak, with what certifies them."""
