@@ -128,13 +128,46 @@ class AnalysisLayout:
         """Folder of few-shot splits."""
         return self.folder / f"{self.dataset}_few_shot_splits"
 
+    @property
+    def splits_lock(self) -> Path:
+        """What the few-shot splits were drawn from, to check them by, written last."""
+        return self.few_shot / "splits.lock"
+
+    def seed_variance(self, suffix: str) -> Path:
+        """How much the accuracy of simple probes depends on the seed; `suffix` is json, csv or png."""
+        return self.few_shot / f"seed_variance.{suffix}"
+
     def split(self, strategy: str, k_shot: int, n_classes: int, seed: int) -> Path:
-        """One few-shot split."""
-        return self.few_shot / f"{strategy}_{k_shot}shot_{n_classes}classes_seed{seed}.json"
+        """One few-shot split, or one set of episodes."""
+        return self.few_shot / f"{_split_name(strategy, k_shot, n_classes, seed)}.json"
 
     def split_embeddings(self, strategy: str, k_shot: int, n_classes: int, seed: int) -> Path:
-        """Embedding rows of one few-shot split."""
-        return self.few_shot / f"{strategy}_{k_shot}shot_{n_classes}classes_seed{seed}_embeddings.npy"
+        """Embedding rows of the support of one few-shot split."""
+        return self.few_shot / f"{_split_name(strategy, k_shot, n_classes, seed)}_embeddings.npy"
+
+    def split_part_embeddings(self, part: str, strategy: str, k_shot: int, n_classes: int, seed: int) -> Path:
+        """Embedding rows of another part of one few-shot split."""
+        return self.few_shot / f"{_split_name(strategy, k_shot, n_classes, seed)}_{part}_embeddings.npy"
+
+    def episode_rows(self, part: str, strategy: str, k_shot: int, n_classes: int, seed: int) -> Path:
+        """Rows of one part of every episode of a set."""
+        return self.few_shot / f"{_split_name(strategy, k_shot, n_classes, seed)}_{part}_rows.npy"
+
+    def split_table(self, strategy: str, k_shot: int, n_classes: int, seed: int) -> Path:
+        """One few-shot split, or one set of episodes, as a table."""
+        return self.few_shot / f"{_split_name(strategy, k_shot, n_classes, seed)}.csv"
+
+    def split_coop(self, strategy: str, k_shot: int, n_classes: int, seed: int) -> Path:
+        """One few-shot split in the form that CoOp and its descendants read."""
+        return self.few_shot / "coop" / f"{_split_name(strategy, k_shot, n_classes, seed)}.json"
+
+    def split_links(self, strategy: str, k_shot: int, n_classes: int, seed: int) -> Path:
+        """Class folders of links to the images of one few-shot split, replaced as a whole."""
+        return self.few_shot / "links" / _split_name(strategy, k_shot, n_classes, seed)
+
+    def earlier_split_links(self, strategy: str, k_shot: int, n_classes: int, seed: int) -> Path:
+        """Where these folders wait while new ones take their place; gone when a run ends."""
+        return self.few_shot / "links" / f".earlier-{_split_name(strategy, k_shot, n_classes, seed)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +324,10 @@ class CleanedLayout:
     def folder_keys(self, dataset: str) -> Path:
         """What remains of a folder, as paths below it, one a line."""
         return self.manifest(dataset, "keep.txt")
+
+
+def _split_name(strategy: str, k_shot: int, n_classes: int, seed: int) -> str:
+    return f"{strategy}_{k_shot}shot_{n_classes}classes_seed{seed}"
 
 
 def find_results(path: Path) -> Path | None:

@@ -17,6 +17,7 @@ from overlens.version import __version__
 
 COMMANDS = {
     "compute": "Find what the datasets share, and write every documented result.",
+    "check": "Say whether the images of today still give the few-shot splits that were published.",
     "dedupe": "Say which copies to remove, prove that none is left, and write what remains.",
     "demo": "Run the whole analysis on three small datasets made of real photographs.",
     "models": "List, fetch and verify encoders.",
