@@ -382,7 +382,8 @@ def _list_conflicts(groups: Groups, verified: Edges, labels: _Labels, pairs: _Cl
         group = int(pairs.groups[place])
         owner, other, code, another = (int(column[place]) for column in (*pairs.owners, *pairs.codes))
         if (group, owner, code, other, another) not in seen:
-            yield _conflict(labels, int(pairs.rows[0][place]), int(pairs.rows[1][place]), (None, None), group)
+            left_row, right_row = sorted((int(pairs.rows[0][place]), int(pairs.rows[1][place])))
+            yield _conflict(labels, left_row, right_row, (None, None), group)
 
 
 def _conflict(
