@@ -388,8 +388,8 @@ def test_a_real_long_tail(shared_data):
     splits = draw_splits("caltech", listing.keys, listing.labels, config=FewShotConfig(n_episodes=20))
     assert len(splits.drawn) == 27 and len(splits.episodes) == 9 and not splits.skipped
     assert all(len(split.parts[part]) for split in splits.drawn for part in ("support", "query"))
-    # Ten classes have ten images, and three of them no eleventh to be asked for.
-    assert {split.n_classes for split in splits.drawn if split.k_shot == 10} == {7}
+    # Of twelve classes with ten images four have no eleventh to ask for.
+    assert {split.n_classes for split in splits.drawn if split.k_shot == 10} == {8}
     assert {split.n_classes for split in splits.drawn if split.k_shot < 10} == {10}
     sizes = Counter(listing.labels)
     most_frequent = sorted(sizes, key=lambda class_id: (-sizes[class_id], class_id))[:10]

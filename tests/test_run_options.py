@@ -1,11 +1,14 @@
 """Every option reaches its own field of the configuration, and no other."""
 
+import re
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from overlens.config import FewShotConfig, PredictionsSpec
+from overlens.errors import ConfigError
 from overlens.run_options import PLACES, config_from_options, default_options, parse_share
 
 # For every option something other than its default, and what else it takes for it to be allowed.
@@ -29,6 +32,7 @@ OTHERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "tsne_perplexity": (12.5, {}),
     "umap_neighbors": (6, {}),
     "evaluate_cross_dataset": (True, {}),
+    "class_map": (Path("classes.csv"), {}),
     "identifier_column": ("wikidata", {}),
     "identifier_pattern": ("Q[0-9]+", {}),
     "max_candidates": (5, {}),
@@ -77,3 +81,62 @@ def test_the_words_for_many_mean_all_of_them_and_none():
     both, none = config_from_options({"projections": "both"}), config_from_options({"projections": "none"})
     assert (both.projections.methods, none.projections.methods) == (("tsne", "umap"), ())
     assert both.pairs.methods == ("cosine", "perceptual")
+
+
+def test_few_shot_options_set_the_fields_of_splits():
+    given = {
+        "strategies": ("episodic",),
+        "n_query": 3,
+        "n_validation": 0,
+        "n_episodes": 50,
+        "short_classes": "fewer",
+        "held_out": "wikidata",
+        "allow_leaks": True,
+        "disjoint_seeds": True,
+        "split_formats": ["json", "links"],
+    }
+    config = config_from_options({"generate_few_shot": True, **given}).few_shot
+    assert config == FewShotConfig(
+        strategies=("episodic",),
+        n_query=3,
+        n_validation=0,
+        n_episodes=50,
+        short_classes="fewer",
+        held_out=("wikidata",),
+        allow_leaks=True,
+        disjoint_seeds=True,
+        formats=("json", "links"),
+    )
+    assert set(config_from_options(given).ignored) == set(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"held_out": ("Louvre",)}, "--held-out 'Louvre' is not known; allowed: ArtDL, ICONCLASS, wikidata"),
+        ({"held_out": ("ArtDL", "ICONCLASS", "wikidata")}, "--held-out names every dataset"),
+        ({"held_out": ("ArtDL",), "no_verify": True}, "--held-out goes by verified copies, and --no-verify"),
+        ({"n_query": 0}, "--n-query 0 is too small; allowed is 1 or more, such as 15, or 'auto'"),
+        ({"n_validation": -1}, "--n-validation -1 is too small"),
+        ({"short_classes": "drop"}, "--short-classes 'drop' is not known; allowed: skip, fewer, error"),
+        ({"strategies": ()}, "--strategies names none"),
+        ({"split_formats": "pickle"}, "--split-formats 'pickle' is not known; allowed: json, csv, coop, links"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_splits_that_cannot_be_drawn_are_refused(given: dict[str, Any], words: str):
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        config_from_options({"generate_few_shot": True, **given})
+
+
+def test_predictions_are_of_a_dataset_or_of_the_one_they_fit():
+    config = config_from_options({"predictions": ["wikidata=clip.csv", "b=c.csv", Path("resnet.csv")]})
+    assert config.predictions == (
+        PredictionsSpec(Path("clip.csv"), "wikidata"),
+        PredictionsSpec(Path("b=c.csv")),
+        PredictionsSpec(Path("resnet.csv")),
+    )
+    with pytest.raises(ConfigError, match="--predictions goes by verified copies, and --from-embeddings"):
+        config_from_options({"predictions": "a.csv", "from_embeddings": True})
+    with pytest.raises(ConfigError, match="--predictions needs a dataset that may overlap"):
+        config_from_options({"predictions": "a.csv", "datasets": ["wikidata"]})

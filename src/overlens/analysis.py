@@ -17,7 +17,8 @@ from overlens.checks import require_dataset
 from overlens.config import RunConfig
 from overlens.copies import Copies
 from overlens.errors import ConfigError, StoreError
-from overlens.fewshot import Split
+from overlens.fewshot.splits import EpisodeSet, Split, Splits
+from overlens.fewshot.variance import SeedVariance
 from overlens.frames import make_frame
 from overlens.matching import Matches, PairSet
 from overlens.overlap import VERIFIED_METHOD, Overlap
@@ -102,7 +103,8 @@ class Analysis:
         copies: Judged pairs and groups of copies; None where nothing was verified.
         identifiers: The identifiers of each dataset, row by row, and where they come from.
         recalls: How many of the identifiers that two datasets share were found.
-        splits: Few-shot splits, if asked for.
+        few_shot: Few-shot splits and episodes of each dataset that is not held out, if asked for.
+        variances: Dataset -> how much the accuracy of simple probes depends on the seed of its splits.
         transfers: Generalization for each ordered pair of datasets, if asked for.
         projections: Where each image lies, for each dataset and all together, by each method.
         notices: What the user should know: adjustments, skipped outputs, oddities of the input.
@@ -118,7 +120,8 @@ class Analysis:
     copies: Copies | None = None
     identifiers: tuple[Identifiers, ...] = ()
     recalls: tuple[IdentifierRecall, ...] = ()
-    splits: tuple[Split, ...] = ()
+    few_shot: tuple[Splits, ...] = ()
+    variances: Mapping[str, tuple[SeedVariance, ...]] = field(default_factory=dict)
     transfers: tuple[Transfer, ...] = ()
     projections: tuple[ProjectionTable, ...] = ()
     notices: tuple[str, ...] = ()
@@ -135,6 +138,16 @@ class Analysis:
     def output(self) -> Path:
         """Folder below which the documented files are."""
         return self.config.output_root
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """Few-shot splits of all datasets, by dataset, strategy, k and seed."""
+        return tuple(split for splits in self.few_shot for split in splits.drawn)
+
+    @property
+    def episodes(self) -> tuple[EpisodeSet, ...]:
+        """Sets of few-shot episodes of all datasets, by dataset, k and seed."""
+        return tuple(episodes for splits in self.few_shot for episodes in splits.episodes)
 
     def overlap(self, method: str) -> Overlap:
         """The overlap by "cosine", "perceptual" or "verified"; raises ConfigError if the run has no such method."""

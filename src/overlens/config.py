@@ -6,6 +6,7 @@ command line, `overlens.analyze`, a test) meets the same checks and the same wor
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,7 +30,7 @@ MIN_SIMILARITY, MAX_DISTANCE_BITS = 0.9, 5
 PRECISIONS = ("auto", "fp32", "bf16")
 HASH_TYPES = ("phash", "dhash", "whash", "ahash")
 DEFAULT_DATASETS = ("ArtDL", "ICONCLASS", "wikidata")
-PATH_OPTIONS = ("root", "output", "weights")
+PATH_OPTIONS = ("root", "output", "weights", "class_map")
 STRATEGIES = ("random", "stratified", "long_tail", "episodic")
 SHORT_CLASSES = ("skip", "fewer", "error")
 SPLIT_FORMATS = ("json", "csv", "coop", "links")
@@ -207,6 +208,8 @@ class FewShotConfig:
         if self.n_validation is not None:
             require_at_least("--n-validation", self.n_validation, 0, such_as=5, or_else=AUTO)
         require_kind("--held-out", self.held_out, (tuple, list), "names of datasets in a tuple")
+        for dataset in self.held_out:
+            require_kind("--held-out", dataset, str, "the name of a dataset")
         for name in ("allow_leaks", "disjoint_seeds"):
             require_kind(f"--{name.replace('_', '-')}", getattr(self, name), bool, "True or False")
         for option, values in (("--strategies", self.strategies), ("--k-shots", self.k_shots)):
@@ -217,6 +220,26 @@ class FewShotConfig:
     def seeds(self) -> range:
         """The seeds, one split each: `seed`, `seed + 1`, ..."""
         return range(self.seed, self.seed + self.n_seeds)
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionsSpec:
+    """What one model said of the images of a dataset: a CSV file; without a name, of the dataset that it fits."""
+
+    path: Path
+    dataset: str | None = None
+
+    def __post_init__(self) -> None:
+        require_kind("--predictions", self.path, Path, "a pathlib.Path")
+        require_kind("the dataset of --predictions", self.dataset, str | None, "the name of a dataset, or None")
+
+    @classmethod
+    def parse(cls, text: str, datasets: Sequence[str]) -> "PredictionsSpec":
+        """Read `FILE`, or `NAME=FILE` where NAME is one of the datasets."""
+        name, separator, path = text.partition("=")
+        if separator and name in datasets:
+            return cls(Path(path).expanduser(), name)
+        return cls(Path(text).expanduser())
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +327,8 @@ class RunConfig:
     projections: ProjectionConfig = field(default_factory=ProjectionConfig)
     few_shot: FewShotConfig | None = None
     evaluate_cross_dataset: bool = False
+    class_map: Path | None = None
+    predictions: tuple[PredictionsSpec, ...] = ()
     verify: bool = True
     verification: VerifyConfig = field(default_factory=VerifyConfig)
     identifiers: IdentifierConfig = field(default_factory=IdentifierConfig)
@@ -318,6 +343,7 @@ class RunConfig:
         self._require_some_difference()
         self._require_evidence()
         self._require_others()
+        self._require_benchmarks()
         if self.from_embeddings and self.identifiers.column is not None:
             raise ConfigError(
                 f"--identifier-column {self.identifiers.column!r} is read from a manifest, and --from-embeddings reads "
@@ -339,6 +365,10 @@ class RunConfig:
         for name, kind in _RECORDS.items():
             require_kind(name, getattr(self, name), kind, f"a record of type {getattr(kind, '__name__', kind)}")
         require_kind("--engine", self.engine, str, "the name of an engine, such as 'local'")
+        require_kind("--class-map", self.class_map, Path | None, "a pathlib.Path, or None")
+        require_kind("--predictions", self.predictions, (tuple, list), "a tuple of PredictionsSpec")
+        for spec in self.predictions:
+            require_kind("--predictions", spec, PredictionsSpec, "a PredictionsSpec")
         require_kind("ignored", self.ignored, tuple, "a tuple of names of options, such as ('k_shots',)")
 
     def _require_others(self) -> None:
@@ -352,6 +382,24 @@ class RunConfig:
             require_choice("--reference", self.reference, tuple(dataset.name for dataset in self.datasets))
         if self.evaluate_cross_dataset and len(self.datasets) < 2:
             raise ConfigError("--evaluate-cross-dataset needs two datasets or more; name another with --datasets")
+
+    def _require_benchmarks(self) -> None:
+        """Leaks are told by verified copies, and those by the images of another dataset."""
+        names = tuple(dataset.name for dataset in self.datasets)
+        held_out = self.few_shot.held_out if self.few_shot is not None else ()
+        for name in held_out:
+            require_choice("--held-out", name, names)
+        if held_out and set(names) <= set(held_out):
+            raise ConfigError("--held-out names every dataset, so none is left to draw splits from; name another one")
+        for option, is_given in (("--held-out", bool(held_out)), ("--predictions", bool(self.predictions))):
+            if is_given and not self.verifies:
+                why = "--from-embeddings reads no images" if self.from_embeddings else "--no-verify leaves these out"
+                raise ConfigError(f"{option} goes by verified copies, and {why}; leave out one of them")
+        if self.predictions and len(names) < 2:
+            raise ConfigError("--predictions needs a dataset that may overlap; name another with --datasets")
+        for spec in self.predictions:
+            if spec.dataset is not None:
+                require_choice("the dataset of --predictions", spec.dataset, names)
 
     def _require_some_difference(self) -> None:
         most = self.pairs.max_distance_bits

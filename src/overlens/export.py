@@ -21,7 +21,6 @@ from overlens.atomic import replaced_file, replaced_text, write_bytes, write_jso
 from overlens.config import HashConfig
 from overlens.digests import digest_if_there
 from overlens.features import KnownImages
-from overlens.fewshot import Split
 from overlens.hashes.compute import hash_recipe, hashes_to_hex
 from overlens.layout import AnalysisLayout, CrossLayout
 from overlens.records import Failure, Features, HashRows, ModelInfo
@@ -62,15 +61,6 @@ def export_features(
         known.failures,
         known.identifiers,
     )
-
-
-def export_splits(splits: Sequence[Split], features: Features, layout: AnalysisLayout) -> None:
-    """Write each split as JSON, and its embedding rows in the order of its names as `.npy`."""
-    embeddings = features.require_embeddings()
-    for split in splits:
-        place = split.strategy, split.k_shot, split.requested_n_classes, split.seed
-        write_json(layout.split(*place), split.to_json())
-        write_rows(layout.split_embeddings(*place), iter([embeddings[split.rows]]), len(split.rows))
 
 
 def export_transfer(transfer: Transfer, layout: CrossLayout) -> None:

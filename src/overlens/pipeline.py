@@ -11,6 +11,7 @@ from itertools import chain, permutations
 
 from overlens.analysis import Analysis
 from overlens.atomic import sole_writer, write_json, write_text
+from overlens.benchmark.few_shot import make_splits, measure_variances
 from overlens.calibration.edit_scores import EditSources
 from overlens.calibration.judged import Judged
 from overlens.calibration.thresholds import Thresholds, calibrate_thresholds, given_thresholds
@@ -20,9 +21,8 @@ from overlens.decode import image_extensions
 from overlens.drawing import draw_projections, draw_transfers
 from overlens.encoders.base import Encoder
 from overlens.engines import Engine, make_engine
-from overlens.export import export_splits, export_transfer, write_failures
+from overlens.export import export_transfer, write_failures
 from overlens.features import KnownImages
-from overlens.fewshot import Split, draw_splits
 from overlens.gallery_pictures import draw_galleries
 from overlens.layout import AnalysisLayout, CrossLayout
 from overlens.leftovers import find_files, tell_leftovers
@@ -167,7 +167,8 @@ def _finish(
     analysis: Analysis, material: Material, known: Sequence[KnownImages], results: Results, progress: Progress
 ) -> Analysis:
     """Draw splits and pictures, after every number is written: a picture that fails costs no number."""
-    splits, split_notices = _draw_splits(analysis.config, material.features, progress)
+    splits, split_notices = make_splits(analysis, known, progress)
+    variances = measure_variances(analysis, splits, progress)
     transfers, transfer_notices = _measure_transfers(analysis.config, material.features, progress)
     overlap_notices = draw_overlaps(analysis, results, progress)
     draw_threshold_curves(analysis, results, progress)
@@ -180,7 +181,8 @@ def _finish(
     told = material.notices, _tell_basis(analysis), split_notices, transfer_notices, overlap_notices, gallery_notices
     return replace(
         analysis,
-        splits=splits,
+        few_shot=splits,
+        variances=variances,
         transfers=transfers,
         projections=tuple(projections),
         notices=(*chain.from_iterable(told), *projection_notices),
@@ -197,24 +199,6 @@ def _tell_basis(analysis: Analysis) -> list[str]:
         words = "no encoder ran, so only equal files, equal pixels and hashes proposed pairs; most crops go unseen"
         notices += tell("verification", [words])
     return notices
-
-
-def _draw_splits(
-    config: RunConfig, datasets: Sequence[Features], progress: Progress
-) -> tuple[tuple[Split, ...], list[str]]:
-    drawn: list[Split] = []
-    notices: list[str] = []
-    if config.few_shot is None:
-        return (), []
-    with progress.stage("Few-shot splits", len(datasets), "datasets") as stage:
-        for features in datasets:
-            splits = draw_splits(features.dataset, features.keys, features.labels, config=config.few_shot)
-            export_splits(splits.drawn, features, AnalysisLayout(config.output_root, features.dataset))
-            reasons = dict.fromkeys(f"{skipped.k_shot}-shot splits: {skipped.reason}" for skipped in splits.skipped)
-            notices += tell(features.dataset, [*splits.notices, *reasons])
-            drawn += splits.drawn
-            stage.advance(1)
-    return tuple(drawn), notices
 
 
 def _measure_transfers(

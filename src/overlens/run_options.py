@@ -20,6 +20,7 @@ from overlens.config import (
     HashConfig,
     IdentifierConfig,
     PairConfig,
+    PredictionsSpec,
     ProjectionConfig,
     RunConfig,
     VerifyConfig,
@@ -46,6 +47,7 @@ PLACES = {
     "tsne_perplexity": "projections.perplexity",
     "umap_neighbors": "projections.n_neighbors",
     "evaluate_cross_dataset": "evaluate_cross_dataset",
+    "class_map": "class_map",
     "identifier_column": "identifiers.column",
     "identifier_pattern": "identifiers.pattern",
     "max_candidates": "verification.max_candidates",
@@ -57,6 +59,22 @@ PLACES = {
 }
 """Options that are one field of the configuration, and where it stands; the others are read in words of their own."""
 
+FEW_SHOT = {
+    "k_shots": "k_shots",
+    "n_classes": "n_classes",
+    "n_seeds": "n_seeds",
+    "strategies": "strategies",
+    "n_query": "n_query",
+    "n_validation": "n_validation",
+    "n_episodes": "n_episodes",
+    "short_classes": "short_classes",
+    "held_out": "held_out",
+    "allow_leaks": "allow_leaks",
+    "disjoint_seeds": "disjoint_seeds",
+    "split_formats": "formats",
+}
+"""Options of few-shot splits, and the field of `FewShotConfig` that each is."""
+
 
 def default_options() -> dict[str, Any]:
     """Every option of the documented command, under its name with underscores, with its default."""
@@ -67,9 +85,8 @@ def default_options() -> dict[str, Any]:
         "projections": BOTH,
         "no_verify": not default.verify,
         "generate_few_shot": default.few_shot is not None,
-        "k_shots": few_shot.k_shots,
-        "n_classes": few_shot.n_classes,
-        "n_seeds": few_shot.n_seeds,
+        **{option: _shown(getattr(few_shot, field)) for option, field in FEW_SHOT.items()},
+        "predictions": default.predictions,
         **{option: attrgetter(place)(default) for option, place in PLACES.items()},
     }
 
@@ -91,8 +108,10 @@ def config_from_options(given: Mapping[str, Any]) -> RunConfig:
         fields.setdefault(record, {})[field] = values[option]
     drawn = _chosen("--projections", values["projections"], PROJECTIONS, none=())
     few_shot = _few_shot(values)
+    datasets = _as_specs(values["datasets"])
     return RunConfig(
-        datasets=_as_specs(values["datasets"]),
+        datasets=datasets,
+        predictions=_predictions(values, datasets),
         encoder=EncoderConfig(**fields["encoder"], n_threads=values["workers"]),
         hashing=HashConfig(**fields["hashing"]),
         pairs=PairConfig(methods, **fields["pairs"]),
@@ -178,18 +197,39 @@ def _as_specs(datasets: object) -> tuple[DatasetSpec, ...]:
 
 def _few_shot(values: Mapping[str, Any]) -> FewShotConfig:
     """Return how splits are drawn; made, and so checked, also where none are."""
-    k_shots = values["k_shots"]
-    if isinstance(k_shots, Iterable) and not isinstance(k_shots, str):
-        k_shots = tuple(map(_plain, k_shots))
-    else:
-        k_shots = (k_shots,)
-    return FewShotConfig(k_shots, values["n_classes"], values["n_seeds"], values["seed"])
+    fields = {field: values[option] for option, field in FEW_SHOT.items()}
+    fields |= {name: _several(fields[name]) for name in ("k_shots", "strategies", "held_out", "formats")}
+    fields |= {name: _stated(name, fields[name]) for name in ("n_query", "n_validation")}
+    return FewShotConfig(**fields, seed=values["seed"])
+
+
+def _several(value: object) -> tuple[Any, ...]:
+    """Return the values of an option that may be repeated, or the one value that is given instead."""
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return tuple(map(_plain, value))
+    return (value,)
+
+
+def _shown(value: object) -> object:
+    """Return a default of few-shot splits as it is written: what is chosen by itself is `auto`."""
+    return AUTO if value is None else value
 
 
 def _given_few_shot(few_shot: FewShotConfig) -> tuple[str, ...]:
     default = FewShotConfig()
-    options = "k_shots", "n_classes", "n_seeds"
-    return tuple(option for option in options if getattr(few_shot, option) != getattr(default, option))
+    return tuple(option for option, field in FEW_SHOT.items() if getattr(few_shot, field) != getattr(default, field))
+
+
+def _predictions(values: Mapping[str, Any], datasets: tuple[DatasetSpec, ...]) -> tuple[PredictionsSpec, ...]:
+    """Read FILE or NAME=FILE, each a model."""
+    names, found = [dataset.name for dataset in datasets], []
+    for given in _several(values["predictions"]):
+        require_kind(
+            "--predictions", given, str | PathLike | PredictionsSpec, "FILE or NAME=FILE, or several in a list"
+        )
+        is_read = isinstance(given, PredictionsSpec)
+        found.append(given if is_read else PredictionsSpec.parse(str(given), names))
+    return tuple(found)
 
 
 def _chosen(option: str, value: str, choices: tuple[str, ...], **others: tuple[str, ...]) -> tuple[str, ...]:

@@ -7,7 +7,18 @@ import click
 
 from overlens.cli.options import REAL, WHOLE, Decorator, GroupedCommand, Number, Share, grouped_option
 from overlens.cli.summary import run_and_print
-from overlens.config import AUTO, BOTH, HASH_TYPES, KEEP_RULES, METHODS, PRECISIONS, PROJECTIONS
+from overlens.config import (
+    AUTO,
+    BOTH,
+    HASH_TYPES,
+    KEEP_RULES,
+    METHODS,
+    PRECISIONS,
+    PROJECTIONS,
+    SHORT_CLASSES,
+    SPLIT_FORMATS,
+    STRATEGIES,
+)
 from overlens.engines import ENGINES
 from overlens.run_options import config_from_options, default_options
 
@@ -133,11 +144,84 @@ def option(heading: str, name: str, *others: str, **settings: Any) -> Decorator:
 )
 @option(DRAW, "--tsne-perplexity", type=REAL, help="Perplexity of t-SNE.")
 @option(DRAW, "--umap-neighbors", type=WHOLE, help="Neighbours in UMAP.")
-@option(BENCHMARK, "--generate-few-shot", is_flag=True, help="Write few-shot splits.")
-@option(BENCHMARK, "--k-shots", type=WHOLE, multiple=True, help="Images of each class; repeat it.")
-@option(BENCHMARK, "--n-classes", type=WHOLE, help="Classes in a split.")
+@option(
+    BENCHMARK,
+    "--generate-few-shot",
+    is_flag=True,
+    help="Write few-shot splits in which no verified copy crosses from one part to another.",
+)
+@option(BENCHMARK, "--k-shots", type=WHOLE, multiple=True, help="Support images of each class; repeat it.")
+@option(BENCHMARK, "--n-classes", type=WHOLE, help="Classes in a split, or in an episode.")
 @option(BENCHMARK, "--n-seeds", type=WHOLE, help="Splits of each kind, one a seed.")
-@option(BENCHMARK, "--evaluate-cross-dataset", is_flag=True, help="Measure how classes carry over between datasets.")
+@option(
+    BENCHMARK,
+    "--strategies",
+    type=click.Choice(STRATEGIES),
+    multiple=True,
+    help="How classes are chosen; episodic draws them anew for every episode. Repeat it.",
+)
+@option(
+    BENCHMARK,
+    "--n-query",
+    type=Number(int, AUTO),
+    help="Query images of each class; auto takes up to 15 and at least 1, a number is exact.",
+)
+@option(
+    BENCHMARK,
+    "--n-validation",
+    type=Number(int, AUTO),
+    help="Validation images of each class; auto takes up to 5, in episodes none; a number is exact.",
+)
+@option(BENCHMARK, "--n-episodes", type=WHOLE, help="Episodes of each k and seed.")
+@option(
+    BENCHMARK,
+    "--short-classes",
+    type=click.Choice(SHORT_CLASSES),
+    help="A class with too few pictures takes no part, takes part with fewer, or stops the run before a split is "
+    "written.",
+)
+@option(
+    BENCHMARK,
+    "--held-out",
+    metavar="NAME",
+    multiple=True,
+    help="Dataset that must share no picture with any split, and gets no splits itself; repeat it.",
+)
+@option(BENCHMARK, "--allow-leaks", is_flag=True, help="Draw images as if none had copies; certificates count them.")
+@option(
+    BENCHMARK,
+    "--disjoint-seeds",
+    is_flag=True,
+    help="Deal the pictures of each class to the seeds, so that the splits of two seeds share none.",
+)
+@option(
+    BENCHMARK,
+    "--split-formats",
+    type=click.Choice(SPLIT_FORMATS),
+    multiple=True,
+    help="How splits are written beside JSON and NumPy files, which always are; links are class folders. Repeat it.",
+)
+@option(
+    BENCHMARK,
+    "--evaluate-cross-dataset",
+    is_flag=True,
+    help="Measure how classes carry over between datasets, with and without the images they share.",
+)
+@option(
+    BENCHMARK,
+    "--class-map",
+    type=PATH,
+    metavar="FILE",
+    help="CSV with the columns class, name and, if wanted, dataset: classes with one name are one.",
+)
+@option(
+    BENCHMARK,
+    "--predictions",
+    multiple=True,
+    metavar="[NAME=]FILE",
+    help="CSV of one model with the columns image, predicted and, if wanted, score: accuracy on all images of a "
+    "dataset, and on those that no other dataset shares. Repeat it for several models.",
+)
 @option(RUN, "--seed", type=WHOLE, help="Seed of projections, and first seed of the splits.")
 @option(RUN, "--workers", type=WHOLE, help="Threads that decode, and that the encoder uses; 0 is one a core.")
 @option(RUN, "--engine", type=click.Choice(ENGINES.names()), help="Where the work runs.")

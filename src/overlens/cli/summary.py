@@ -50,7 +50,7 @@ def summarise(analysis: "Analysis") -> dict[str, Any]:
     return {
         **analysis.to_json(),
         "read": dict(analysis.read),
-        "n_few_shot_splits": len(analysis.splits),
+        "n_few_shot_splits": sum(map(len, analysis.few_shot)),
         "n_generalizations": len(analysis.transfers),
         "notices": list(analysis.notices),
         "seconds": {stage: round(seconds, 3) for stage, seconds in analysis.seconds.items()},

@@ -29,7 +29,7 @@ class Certifier:
 
     def __init__(self, config: FewShotConfig, copies: KnownCopies | None, left_out: LeftOut, why_not: str = "") -> None:
         self._config, self._copies, self._left_out = config, copies, left_out
-        self._why_not = why_not or NOT_VERIFIED
+        self._why_not = why_not or (NOT_VERIFIED if copies is None else "")
 
     def certify(self, parts: Iterable[Mapping[str, NDArray[np.int64]]]) -> Certificate:
         """Return the certificate of a split, or of many episodes, from the rows of each part.
@@ -38,8 +38,8 @@ class Certifier:
         """
         config, copies = self._config, self._copies
         borders = config.allow_leaks, config.disjoint_seeds, tuple(config.held_out), self._left_out
-        if copies is None:
-            return Certificate(self._why_not, None, None, None, None, *borders, {})
+        if copies is None or self._why_not:
+            return Certificate(self._why_not, None, None, None, None, *borders, {} if copies is None else copies.basis)
         listed = list(parts)
         n_parts = sum(count_crossing(copies.group_of, list(one.values())) for one in listed)
         rows = np.unique(np.concatenate([np.zeros(0, np.int64), *(rows for one in listed for rows in one.values())]))
@@ -50,7 +50,7 @@ class Certifier:
 
     def certify_seeds(self, drawn: Sequence[Drawn]) -> list[Drawn]:
         """Return splits with the number of pictures that each shares with those of other seeds, where that is asked."""
-        if self._copies is None or not self._config.disjoint_seeds:
+        if self._copies is None or self._why_not or not self._config.disjoint_seeds:
             return list(drawn)
         pictures = {one.place: self._pictures_of(one, self._copies.group_of) for one in drawn}
         return [_with_seeds(one, pictures) for one in drawn]

@@ -37,7 +37,7 @@ def draw_splits(
         labels: Class id of each image or None, aligned with `keys`.
         config: What to draw.
         copies: What is known of copies; None where nothing was verified: then nothing is certified.
-        why_unknown: Why nothing is known of copies, in words, for the certificates.
+        why_unknown: Why copies are not known, or not all, in words: then crossings are not counted.
 
     Raises:
         ConfigError: A strategy is unknown, or a class is short and short classes are errors.

@@ -1,0 +1,111 @@
+"""The few-shot splits of a run: drawn and checked for all datasets, then written with their locks, then measured.
+
+No split is written before those of every dataset are drawn, so a class that is too small stops the run without leaving
+half of them.
+"""
+
+from collections.abc import Sequence
+
+from overlens.analysis import Analysis
+from overlens.atomic import write_json, write_text
+from overlens.benchmark.known import certificate_basis, known_copies, why_unknown
+from overlens.config import DatasetSpec, FewShotConfig, RunConfig
+from overlens.digests import digest_if_there
+from overlens.features import KnownImages
+from overlens.fewshot.draw import draw_splits
+from overlens.fewshot.lock import DigestedImages, LabelOrigin, make_lock
+from overlens.fewshot.pictures import KnownCopies
+from overlens.fewshot.splits import Splits
+from overlens.fewshot.variance import SeedVariance, count_trials, measure_variance, variance_csv, variance_json
+from overlens.layout import AnalysisLayout
+from overlens.notices import tell
+from overlens.progress import Progress
+from overlens.records import Features
+from overlens.split_files import ImageFiles, write_lock, write_splits
+
+
+def make_splits(
+    analysis: Analysis, known: Sequence[KnownImages], progress: Progress
+) -> tuple[tuple[Splits, ...], list[str]]:
+    """Draw, certify and write the splits of every dataset that is not held out.
+
+    Returns:
+        The splits of each dataset, and what the user should know.
+
+    Raises:
+        ConfigError: A class is short, and short classes are errors.
+        StoreError: A file cannot be written.
+    """
+    config = analysis.config.few_shot
+    if config is None:
+        return (), []
+    datasets = [features for name, features in analysis.datasets.items() if name not in config.held_out]
+    basis = certificate_basis(analysis)
+    images = {one.listing.dataset: one for one in known}
+    notices: list[str] = []
+    drawn: list[tuple[Splits, KnownCopies | None]] = []
+    with progress.stage("Few-shot splits", len(datasets), "datasets") as stage:
+        for features in datasets:
+            copies = known_copies(analysis, basis, features.dataset)
+            drawn.append((_draw(analysis.config, config, features, copies), copies))
+        for features, (splits, copies) in zip(datasets, drawn, strict=True):
+            notices += _write(analysis.config, features, splits, copies, images.get(features.dataset))
+            stage.advance(1)
+    return tuple(splits for splits, _ in drawn), notices
+
+
+def measure_variances(
+    analysis: Analysis, splits: Sequence[Splits], progress: Progress
+) -> dict[str, tuple[SeedVariance, ...]]:
+    """Measure how much the accuracy of simple probes depends on the seed, for the splits of each dataset."""
+    measured: dict[str, tuple[SeedVariance, ...]] = {}
+    if not splits:
+        return measured
+    with progress.stage("Seed variance", sum(map(count_trials, splits)), "splits") as stage:
+        for one in splits:
+            embeddings = analysis.datasets[one.dataset].require_embeddings()
+            measured[one.dataset] = measure_variance(one, embeddings, told=stage.advance)
+            layout = AnalysisLayout(analysis.output, one.dataset)
+            write_json(layout.seed_variance("json"), variance_json(measured[one.dataset]))
+            write_text(layout.seed_variance("csv"), variance_csv(measured[one.dataset]))
+    return measured
+
+
+def _draw(run: RunConfig, config: FewShotConfig, features: Features, copies: KnownCopies | None) -> Splits:
+    why = why_unknown(run, features.dataset)
+    return draw_splits(
+        features.dataset, features.keys, features.labels, config=config, copies=copies, why_unknown=why
+    )
+
+
+def _write(
+    run: RunConfig, features: Features, splits: Splits, copies: KnownCopies | None, images: KnownImages | None
+) -> list[str]:
+    """Write the splits of one dataset, and last their lock, which needs images; return what the user should know."""
+    assert run.few_shot is not None
+    layout = AnalysisLayout(run.output_root, features.dataset)
+    files = None if images is None else _files(run, images)
+    written = write_splits(splits, features, layout, files=files, formats=run.few_shot.formats)
+    if images is not None:
+        origin = LabelOrigin(features.label_source, run.use_ground_truth, run.max_images)
+        digested = DigestedImages(features.keys, features.labels, images.digests, _digest_failed(images))
+        write_lock(make_lock(splits, digested, run.few_shot, origin=origin, copies=copies), layout)
+    reasons = dict.fromkeys(f"{skipped.k_shot}-shot splits: {skipped.reason}" for skipped in splits.skipped)
+    unknown = why_unknown(run, features.dataset)
+    uncertain = [f"no split is certified free of leaks: {unknown}"] if unknown else []
+    crossing = [f"groups of copies that cross a border of a split, over all splits: {splits.n_crossing}"]
+    leaks = crossing if splits.n_crossing else []
+    return tell(features.dataset, [*uncertain, *leaks, *splits.notices, *reasons, *written.notices])
+
+
+def _digest_failed(images: KnownImages) -> frozenset[str]:
+    """Return the digests of the files that are listed and could not be used."""
+    failed = {failure.key for failure in images.failures}
+    listed = zip(images.listing.keys, images.listing.paths, strict=True)
+    digests = (digest_if_there(path) for key, path in listed if key in failed)
+    return frozenset(digest for digest in digests if digest is not None)
+
+
+def _files(run: RunConfig, images: KnownImages) -> ImageFiles:
+    spec: DatasetSpec = next(spec for spec in run.datasets if spec.name == images.listing.dataset)
+    return ImageFiles.of(spec, run.root, (images.listing.paths[row] for row in images.rows))
