@@ -131,6 +131,15 @@ def test_balanced_accuracy_counts_each_class_the_same_and_scores_are_averaged():
     assert one.balanced_difference.value == pytest.approx(0.75 - 2 / 3)
 
 
+def test_classes_without_a_clean_image_are_told():
+    groups, features = group([3, 1], [(0, 3)]), [dataset("a", "xyy"), dataset("b", "x")]
+    found = score_predictions([predict("xyx")], features, groups)
+    assert found.notices == (
+        "m on a: 1 of 2 classes have images that b does not hold; "
+        "class-balanced accuracies on all and clean are means of other classes",
+    )
+
+
 def test_images_without_a_class_or_a_prediction_are_left_out():
     groups, features = group([4, 1], []), [dataset("a", ["x", None, "x", "y"]), dataset("b", "x")]
     one = score_predictions([predict(["x", "x", None, "x"])], features, groups).scores[0]

@@ -17,8 +17,9 @@ import csv
 import io
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from itertools import combinations, combinations_with_replacement
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -188,7 +189,7 @@ class LabelComparison:
 
     def conflicts_csv(self) -> str:
         """Return the conflicts as CSV with the fields of `Conflict`; no verdict and no strength are empty."""
-        return _csv(CONFLICT_COLUMNS, map(astuple, self.conflicts))
+        return _csv(CONFLICT_COLUMNS, map(_CONFLICT_VALUES, self.conflicts))
 
     def to_pandas(self) -> "pandas.DataFrame":
         """Return the rows of all bridges; raises MissingExtraError if pandas is not installed."""
@@ -196,10 +197,10 @@ class LabelComparison:
 
     def conflicts_to_pandas(self) -> "pandas.DataFrame":
         """Return the conflicts; raises MissingExtraError if pandas is not installed."""
-        return make_frame(map(astuple, self.conflicts), CONFLICT_COLUMNS, {"strength": "Float64"})
+        return make_frame(map(_CONFLICT_VALUES, self.conflicts), CONFLICT_COLUMNS, {"strength": "Float64"})
 
     def _bridge_rows(self) -> Iterator[tuple[object, ...]]:
-        return ((one.dataset_a, one.dataset_b, *astuple(row)) for one in self.bridges for row in one.rows)
+        return ((one.dataset_a, one.dataset_b, *_ROW_VALUES(row)) for one in self.bridges for row in one.rows)
 
     def _count_verdicts(self) -> dict[str | None, int]:
         counts: dict[str | None, int] = defaultdict(int)
@@ -210,6 +211,8 @@ class LabelComparison:
 
 BRIDGE_COLUMNS = ("dataset_a", "dataset_b", *(one.name for one in fields(BridgeRow)))
 CONFLICT_COLUMNS = tuple(one.name for one in fields(Conflict))
+# Not astuple, which copies every value: there may be a hundred thousand conflicts.
+_ROW_VALUES, _CONFLICT_VALUES = attrgetter(*BRIDGE_COLUMNS[2:]), attrgetter(*CONFLICT_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,13 +256,15 @@ class _Labels:
                 agrees[chosen] = (here == there) & (here != NO_CLASS)
         return agrees
 
-    def describe(self, row: int) -> tuple[str, str, str, str]:
-        """Return dataset, key, class id and name of a labelled image."""
-        owner = int(self.roster.dataset_of(np.array([row]))[0])
-        classes = self.classes[owner]
-        class_id = classes.ids[self.codes[row]]
-        key = self.keys[owner][row - int(self.roster.offsets[owner])]
-        return classes.dataset, key, class_id, classes.name_of(class_id)
+    def describe(self, rows: NDArray[np.integer]) -> list[tuple[str, str, str, str]]:
+        """Return dataset, key, class id and name of labelled images."""
+        places = zip(self.roster.dataset_of(rows).tolist(), self.roster.local(rows).tolist(), strict=True)
+        described = []
+        for (owner, place), code in zip(places, self.codes[rows].tolist(), strict=True):
+            classes = self.classes[owner]
+            class_id = classes.ids[code]
+            described.append((classes.dataset, self.keys[owner][place], class_id, classes.name_of(class_id)))
+        return described
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,35 +367,35 @@ def _count_pictures(groups: Codes, codes: Codes) -> dict[int, int]:
 
 def _list_conflicts(groups: Groups, verified: Edges, labels: _Labels, pairs: _ClassPairs) -> Iterator[Conflict]:
     """Yield the judged conflicts, surest first, then the others by group."""
-    left, right = verified.left, verified.right
-    has_classes = (labels.codes[left] != NO_CLASS) & (labels.codes[right] != NO_CLASS)
+    judged, keys = _judge_conflicts(groups, verified, labels)
+    verdicts = [VERDICTS[code] for code in judged.verdicts.tolist()]
+    strengths: list[float] = judged.strengths.tolist()
+    ends = labels.describe(judged.left), labels.describe(judged.right)
+    for first, second, verdict, strength, key in zip(ends[0], ends[1], verdicts, strengths, keys, strict=True):
+        yield Conflict(*first, *second, verdict, strength, key[0])
+    columns = pairs.groups, pairs.owners[0], pairs.codes[0], pairs.owners[1], pairs.codes[1]
+    places, seen = np.flatnonzero(~pairs.agrees), set(keys)
+    listed = zip(*(column[places].tolist() for column in columns), strict=True)
+    places = places[np.array([key not in seen for key in listed], np.bool_)]
+    rows = np.sort(np.stack(pairs.rows)[:, places], axis=0)
+    others, numbers = [labels.describe(side) for side in rows], pairs.groups[places].tolist()
+    for first, second, group in zip(others[0], others[1], numbers, strict=True):
+        yield Conflict(*first, *second, None, None, group)
+
+
+def _judge_conflicts(groups: Groups, verified: Edges, labels: _Labels) -> tuple[Edges, list[Key]]:
+    """Return the verified pairs whose classes are not one, and which classes of which group these are."""
+    has_classes = (labels.codes[verified.left] != NO_CLASS) & (labels.codes[verified.right] != NO_CLASS)
     judged = verified.chosen(has_classes)
     rows = judged.left, judged.right
-    owners = [labels.roster.dataset_of(column) for column in rows]
-    codes = [labels.codes[column] for column in rows]
+    owners, codes = [labels.roster.dataset_of(row) for row in rows], [labels.codes[row] for row in rows]
     conflicts = np.flatnonzero(~labels.agree(owners, codes))
-    numbers = groups.group_of[judged.left]
-    seen = set[Key]()
-    for place in conflicts.tolist():
-        sides = sorted((int(owners[side][place]), int(codes[side][place])) for side in (0, 1))
-        group = int(numbers[place])
-        seen.add((group, *sides[0], *sides[1]))
-        strength = float(judged.strengths[place])
-        verdict = VERDICTS[judged.verdicts[place]]
-        yield _conflict(labels, int(rows[0][place]), int(rows[1][place]), (verdict, strength), group)
-    for place in np.flatnonzero(~pairs.agrees).tolist():
-        group = int(pairs.groups[place])
-        owner, other, code, another = (int(column[place]) for column in (*pairs.owners, *pairs.codes))
-        if (group, owner, code, other, another) not in seen:
-            left_row, right_row = sorted((int(pairs.rows[0][place]), int(pairs.rows[1][place])))
-            yield _conflict(labels, left_row, right_row, (None, None), group)
-
-
-def _conflict(
-    labels: _Labels, left: int, right: int, judged: tuple[str, float] | tuple[None, None], group: int
-) -> Conflict:
-    first, second = labels.describe(left), labels.describe(right)
-    return Conflict(*first, *second, verdict=judged[0], strength=judged[1], group=group)
+    numbers = groups.group_of[judged.left[conflicts]].tolist()
+    sides = [
+        list(zip(owners[side][conflicts].tolist(), codes[side][conflicts].tolist(), strict=True)) for side in (0, 1)
+    ]
+    keys = [(group, *min(one, other), *max(one, other)) for group, one, other in zip(numbers, *sides, strict=True)]
+    return judged.chosen(conflicts), keys
 
 
 def _notices(bridges: Sequence[LabelBridge]) -> Iterator[str]:

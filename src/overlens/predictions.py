@@ -315,6 +315,12 @@ def _notices(scores: Sequence[ModelScore]) -> Iterator[str]:
             yield f"{who}: none of {images} is held by {one.other}, so 0 were removed and nothing changes"
         elif not one.n_clean:
             yield f"{who}: all of {images} are held by {one.other}, so there is no clean score"
+        elif one.on_clean is not None and one.on_clean.n_classes < one.on_all.n_classes:
+            n_classes = counted(one.on_all.n_classes, "class has", "classes have")
+            yield (
+                f"{who}: {one.on_clean.n_classes:,} of {n_classes} images that {one.other} does not hold; "
+                "class-balanced accuracies on all and clean are means of other classes"
+            )
 
 
 def _notice_rankings(rankings: Sequence[Ranking]) -> Iterator[str]:
