@@ -165,10 +165,6 @@ class AnalysisLayout:
         """Class folders of links to the images of one few-shot split, replaced as a whole."""
         return self.few_shot / "links" / _split_name(strategy, k_shot, n_classes, seed)
 
-    def earlier_split_links(self, strategy: str, k_shot: int, n_classes: int, seed: int) -> Path:
-        """Where these folders wait while new ones take their place; gone when a run ends."""
-        return self.few_shot / "links" / f".earlier-{_split_name(strategy, k_shot, n_classes, seed)}"
-
 
 @dataclass(frozen=True, slots=True)
 class CrossLayout:
@@ -291,6 +287,27 @@ class CrossLayout:
     def curve(self, method: str, suffix: str) -> Path:
         """Overlap against the threshold; `suffix` is png or csv."""
         return self.folder / f"overlap_curve_{method}.{suffix}"
+
+    def label_bridge(self, suffix: str) -> Path:
+        """Which class of one dataset is which class of another, by their copies; `suffix` is json or csv."""
+        return self.folder / f"label_bridge.{suffix}"
+
+    def label_conflicts(self, suffix: str) -> Path:
+        """Copies of one picture whose classes differ; `suffix` is csv or png."""
+        return self.folder / f"label_conflicts.{suffix}"
+
+    def prediction_scores(self, suffix: str) -> Path:
+        """What models score with and without the images that other datasets hold; `suffix` is json or csv."""
+        return self.folder / f"prediction_scores.{suffix}"
+
+    def transfer_matrix(self, suffix: str) -> Path:
+        """Figures of transfer for all ordered pairs of datasets; `suffix` is json, csv or png."""
+        return self.folder / f"transfer_matrix.{suffix}"
+
+    @property
+    def transfer_classes(self) -> Path:
+        """The same figures for each common class."""
+        return self.folder / "transfer_classes.csv"
 
     def transfer(self, source: str, target: str, suffix: str) -> Path:
         """Generalization from `source` to `target`; `suffix` is json or png."""

@@ -84,7 +84,7 @@ class LinkFolders:
         place.parent.mkdir(parents=True, exist_ok=True)
         home = place.parent.resolve() / place.name
         classes = sorted(set(split.labels))
-        with replaced_folder(place, layout.earlier_split_links(*split.place)) as folder:
+        with replaced_folder(place, place.with_name(f".earlier-{place.name}")) as folder:
             for name, part in split.parts.items():
                 if len(part):
                     for class_id in classes:
