@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from overlens.atomic import replaced_folder
 from overlens.config import DatasetSpec, EncoderConfig, RunConfig, VerifyConfig
 from overlens.dedupe.removal import RemovalRule
 from overlens.dedupe.run import Deduped, dedupe
 from overlens.dedupe.settle import Found, settle
-from overlens.dedupe.write import replaced_folder, write_removal
+from overlens.dedupe.write import write_removal
 from overlens.edges import Edges
 from overlens.errors import ConfigError, StoreError
 from overlens.layout import CleanedLayout, CrossLayout
@@ -225,7 +226,7 @@ def test_lists_that_read_wrongly_replace_nothing(pictures: Path, monkeypatch: py
 KILLED = """
 import os, sys
 from pathlib import Path
-from overlens.dedupe.write import replaced_folder
+from overlens.atomic import replaced_folder
 path, rename = Path(sys.argv[1]), Path.rename
 Path.rename = lambda one, other: os._exit(9) if one.name.startswith(sys.argv[2]) else rename(one, other)
 with replaced_folder(path, path.with_name("aside")) as folder:

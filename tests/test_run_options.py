@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from overlens.config import FewShotConfig, PredictionsSpec
+from overlens.config import FewShotConfig
 from overlens.errors import ConfigError
 from overlens.run_options import PLACES, config_from_options, default_options, parse_share
 
@@ -129,13 +129,9 @@ def test_splits_that_cannot_be_drawn_are_refused(given: dict[str, Any], words: s
         config_from_options({"generate_few_shot": True, **given})
 
 
-def test_predictions_are_of_a_dataset_or_of_the_one_they_fit():
+def test_predictions_are_files_or_files_of_a_dataset():
     config = config_from_options({"predictions": ["wikidata=clip.csv", "b=c.csv", Path("resnet.csv")]})
-    assert config.predictions == (
-        PredictionsSpec(Path("clip.csv"), "wikidata"),
-        PredictionsSpec(Path("b=c.csv")),
-        PredictionsSpec(Path("resnet.csv")),
-    )
+    assert config.predictions == ("wikidata=clip.csv", "b=c.csv", "resnet.csv")
     with pytest.raises(ConfigError, match="--predictions goes by verified copies, and --from-embeddings"):
         config_from_options({"predictions": "a.csv", "from_embeddings": True})
     with pytest.raises(ConfigError, match="--predictions needs a dataset that may overlap"):

@@ -12,6 +12,8 @@ from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 from weakref import finalize
 
+from overlens.adjusted_scores import PredictionScores
+from overlens.bridge import LabelComparison
 from overlens.calibration.thresholds import Thresholds, not_looked_for
 from overlens.checks import require_dataset
 from overlens.config import RunConfig
@@ -28,6 +30,7 @@ from overlens.recall.identifiers import Identifiers
 from overlens.recall.measure import IdentifierRecall
 from overlens.records import Failure, Features, ModelInfo
 from overlens.transfer.centroids import Transfer
+from overlens.transfer.matrix import TransferMatrix
 from overlens.venn_layout import venn_layout_error
 from overlens.version import __version__
 
@@ -106,6 +109,9 @@ class Analysis:
         few_shot: Few-shot splits and episodes of each dataset that is not held out, if asked for.
         variances: Dataset -> how much the accuracy of simple probes depends on the seed of its splits.
         transfers: Generalization for each ordered pair of datasets, if asked for.
+        transfer_matrix: All figures of generalization with and without the overlap, if asked for.
+        labels: Which class of one dataset is which of another by their copies, if generalization is asked for.
+        scores: What models score with and without the images that other datasets hold, if predictions are given.
         projections: Where each image lies, for each dataset and all together, by each method.
         notices: What the user should know: adjustments, skipped outputs, oddities of the input.
         seconds: Time of each stage.
@@ -123,6 +129,9 @@ class Analysis:
     few_shot: tuple[Splits, ...] = ()
     variances: Mapping[str, tuple[SeedVariance, ...]] = field(default_factory=dict)
     transfers: tuple[Transfer, ...] = ()
+    transfer_matrix: TransferMatrix | None = None
+    labels: LabelComparison | None = None
+    scores: PredictionScores | None = None
     projections: tuple[ProjectionTable, ...] = ()
     notices: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)

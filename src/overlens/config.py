@@ -6,7 +6,6 @@ command line, `overlens.analyze`, a test) meets the same checks and the same wor
 
 import math
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -223,26 +222,6 @@ class FewShotConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class PredictionsSpec:
-    """What one model said of the images of a dataset: a CSV file; without a name, of the dataset that it fits."""
-
-    path: Path
-    dataset: str | None = None
-
-    def __post_init__(self) -> None:
-        require_kind("--predictions", self.path, Path, "a pathlib.Path")
-        require_kind("the dataset of --predictions", self.dataset, str | None, "the name of a dataset, or None")
-
-    @classmethod
-    def parse(cls, text: str, datasets: Sequence[str]) -> "PredictionsSpec":
-        """Read `FILE`, or `NAME=FILE` where NAME is one of the datasets."""
-        name, separator, path = text.partition("=")
-        if separator and name in datasets:
-            return cls(Path(path).expanduser(), name)
-        return cls(Path(text).expanduser())
-
-
-@dataclass(frozen=True, slots=True)
 class VerifyConfig:
     """How copies are verified and grouped.
 
@@ -328,7 +307,8 @@ class RunConfig:
     few_shot: FewShotConfig | None = None
     evaluate_cross_dataset: bool = False
     class_map: Path | None = None
-    predictions: tuple[PredictionsSpec, ...] = ()
+    predictions: tuple[str, ...] = ()
+    """Files of predictions as given: `FILE`, or `NAME=FILE` where NAME is one of the datasets."""
     verify: bool = True
     verification: VerifyConfig = field(default_factory=VerifyConfig)
     identifiers: IdentifierConfig = field(default_factory=IdentifierConfig)
@@ -366,9 +346,9 @@ class RunConfig:
             require_kind(name, getattr(self, name), kind, f"a record of type {getattr(kind, '__name__', kind)}")
         require_kind("--engine", self.engine, str, "the name of an engine, such as 'local'")
         require_kind("--class-map", self.class_map, Path | None, "a pathlib.Path, or None")
-        require_kind("--predictions", self.predictions, (tuple, list), "a tuple of PredictionsSpec")
-        for spec in self.predictions:
-            require_kind("--predictions", spec, PredictionsSpec, "a PredictionsSpec")
+        require_kind("--predictions", self.predictions, (tuple, list), "a tuple of FILE or NAME=FILE")
+        for given in self.predictions:
+            require_kind("--predictions", given, str, "FILE or NAME=FILE")
         require_kind("ignored", self.ignored, tuple, "a tuple of names of options, such as ('k_shots',)")
 
     def _require_others(self) -> None:
@@ -391,15 +371,14 @@ class RunConfig:
             require_choice("--held-out", name, names)
         if held_out and set(names) <= set(held_out):
             raise ConfigError("--held-out names every dataset, so none is left to draw splits from; name another one")
+        if self.few_shot is not None and self.from_embeddings and "links" in self.few_shot.formats:
+            raise ConfigError("--split-formats links makes links to images, and --from-embeddings reads none; drop one")
         for option, is_given in (("--held-out", bool(held_out)), ("--predictions", bool(self.predictions))):
             if is_given and not self.verifies:
                 why = "--from-embeddings reads no images" if self.from_embeddings else "--no-verify leaves these out"
                 raise ConfigError(f"{option} goes by verified copies, and {why}; leave out one of them")
         if self.predictions and len(names) < 2:
             raise ConfigError("--predictions needs a dataset that may overlap; name another with --datasets")
-        for spec in self.predictions:
-            if spec.dataset is not None:
-                require_choice("the dataset of --predictions", spec.dataset, names)
 
     def _require_some_difference(self) -> None:
         most = self.pairs.max_distance_bits

@@ -22,9 +22,8 @@ from overlens.config import HashConfig
 from overlens.digests import digest_if_there
 from overlens.features import KnownImages
 from overlens.hashes.compute import hash_recipe, hashes_to_hex
-from overlens.layout import AnalysisLayout, CrossLayout
+from overlens.layout import AnalysisLayout
 from overlens.records import Failure, Features, HashRows, ModelInfo
-from overlens.transfer.centroids import Transfer
 
 LOG = logging.getLogger(__name__)
 
@@ -61,11 +60,6 @@ def export_features(
         known.failures,
         known.identifiers,
     )
-
-
-def export_transfer(transfer: Transfer, layout: CrossLayout) -> None:
-    """Write the generalization from one dataset to another as JSON."""
-    write_json(layout.transfer(transfer.source.dataset, transfer.target.dataset, "json"), transfer.to_json())
 
 
 def write_failures(path: Path, failures: Sequence[Failure]) -> None:

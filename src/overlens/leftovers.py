@@ -21,8 +21,9 @@ def find_files(config: RunConfig) -> dict[Path, tuple[int, int]]:
     kept = {cross.mark, cross.store, *cross.of_dedupe, *(layout.store for layout in layouts)}
     for folder in (cross.folder, *(layout.folder for layout in layouts)):
         for path in folder.rglob("*"):
-            if path.is_file() and kept.isdisjoint((path, *path.parents)):
-                status = path.stat()
+            # A link to an image is a result itself, and its image none.
+            if (path.is_symlink() or path.is_file()) and kept.isdisjoint((path, *path.parents)):
+                status = path.lstat()
                 found[path] = status.st_ino, status.st_mtime_ns
     return found
 

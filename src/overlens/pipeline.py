@@ -5,13 +5,16 @@ encoder is found and started, and labels are looked for where splits need them.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain, permutations
+from itertools import chain
 
 from overlens.analysis import Analysis
 from overlens.atomic import sole_writer, write_json, write_text
+from overlens.benchmark.asked import Asked, read_asked
 from overlens.benchmark.few_shot import make_splits, measure_variances
+from overlens.benchmark.scores import bridge_labels, score_models
+from overlens.benchmark.transfer import measure_transfers
 from overlens.calibration.edit_scores import EditSources
 from overlens.calibration.judged import Judged
 from overlens.calibration.thresholds import Thresholds, calibrate_thresholds, given_thresholds
@@ -21,7 +24,7 @@ from overlens.decode import image_extensions
 from overlens.drawing import draw_projections, draw_transfers
 from overlens.encoders.base import Encoder
 from overlens.engines import Engine, make_engine
-from overlens.export import export_transfer, write_failures
+from overlens.export import write_failures
 from overlens.features import KnownImages
 from overlens.gallery_pictures import draw_galleries
 from overlens.layout import AnalysisLayout, CrossLayout
@@ -38,7 +41,6 @@ from overlens.recall.measure import IdentifierRecall, Verified, measure_recalls,
 from overlens.records import Features
 from overlens.store.fingerprints import fingerprint
 from overlens.store.results import Results
-from overlens.transfer.centroids import Transfer, measure_transfer
 
 
 def run(config: RunConfig, progress: Progress | None = None, encoder: Encoder | None = None) -> Analysis:
@@ -65,6 +67,7 @@ def _run(config: RunConfig, progress: Progress, encoder: Encoder | None) -> Anal
     engine = make_engine(config.engine)
     with progress.timed("Lists and encoder"):
         plan = plan_published(config, encoder) if config.from_embeddings else plan_images(config, encoder)
+        asked = read_asked(config, () if isinstance(plan, Material) else plan.listings)
     with sole_writer(CrossLayout(config.output_root).mark):
         earlier, results = find_files(config), Results.open(config.output_root)
         if isinstance(plan, Material):
@@ -73,7 +76,8 @@ def _run(config: RunConfig, progress: Progress, encoder: Encoder | None) -> Anal
                 check_failures(config, features.dataset, features.failures, features.n_attempted)
             config = replace(config, hashing=plan.hashing)
             thresholds = _choose_thresholds(config, plan, EditSources((), None, results), None, progress)
-            analysis = _finish(_match(config, plan, thresholds, None, progress), plan, (), results, progress)
+            found = _match(config, plan, thresholds, None, progress)
+            analysis = _finish(found, _Inputs(plan, (), asked), results, progress)
         else:
             with prepared_images(config, plan, engine, progress) as (known, material):
                 copies = _find_copies(config, material, known, engine, progress)
@@ -82,7 +86,7 @@ def _run(config: RunConfig, progress: Progress, encoder: Encoder | None) -> Anal
                 sources = EditSources(known, plan.encoder, results)
                 thresholds = _choose_thresholds(config, material, sources, copies, progress)
                 found = _match(config, material, thresholds, copies, progress)
-                analysis = _finish(found, material, known, results, progress)
+                analysis = _finish(found, _Inputs(material, known, asked), results, progress)
         return replace(analysis, notices=(*analysis.notices, *tell_leftovers(config, earlier, results.held)))
 
 
@@ -163,31 +167,52 @@ def _measure_recalls(
     return identifiers, measure_recalls(identifiers, datasets, partial(thresholds.applied, config.pairs), verified)
 
 
-def _finish(
-    analysis: Analysis, material: Material, known: Sequence[KnownImages], results: Results, progress: Progress
-) -> Analysis:
-    """Draw splits and pictures, after every number is written: a picture that fails costs no number."""
-    splits, split_notices = make_splits(analysis, known, progress)
-    variances = measure_variances(analysis, splits, progress)
-    transfers, transfer_notices = _measure_transfers(analysis.config, material.features, progress)
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """What the benchmarks and pictures of a run go by: features, images where there are any, and the user's files."""
+
+    material: Material
+    known: Sequence[KnownImages]
+    asked: Asked
+
+
+def _finish(analysis: Analysis, inputs: _Inputs, results: Results, progress: Progress) -> Analysis:
+    """Make the benchmarks, then the pictures, after every number is written: a picture that fails costs no number."""
+    analysis, benchmark_notices = _make_benchmarks(analysis, inputs, progress)
     overlap_notices = draw_overlaps(analysis, results, progress)
     draw_threshold_curves(analysis, results, progress)
     with progress.timed("Pictures of generalization"):
-        draw_transfers(analysis, transfers, results)
-    gallery_notices = draw_galleries(analysis, known, results, progress)
+        draw_transfers(analysis, analysis.transfers, results)
+    gallery_notices = draw_galleries(analysis, inputs.known, results, progress)
     # Neighbours, t-SNE and UMAP are timed inside that stage.
     progress.name_rest("Projections", "Pictures of projections")
     projections, projection_notices = draw_projections(analysis, results, progress)
-    told = material.notices, _tell_basis(analysis), split_notices, transfer_notices, overlap_notices, gallery_notices
+    told = inputs.material.notices, _tell_basis(analysis), benchmark_notices, overlap_notices, gallery_notices
     return replace(
+        analysis,
+        projections=tuple(projections),
+        notices=(*chain.from_iterable(told), *projection_notices),
+        read={images.listing.dataset: images.n_read for images in inputs.known},
+    )
+
+
+def _make_benchmarks(analysis: Analysis, inputs: _Inputs, progress: Progress) -> tuple[Analysis, list[str]]:
+    """Draw the splits, measure transfer, compare labels and score models, as far as that is asked for."""
+    splits, split_notices = make_splits(analysis, inputs.known, progress)
+    variances = measure_variances(analysis, splits, progress)
+    carried, transfer_notices = measure_transfers(analysis, inputs.asked, progress)
+    labels, label_notices = bridge_labels(analysis, inputs.asked, progress)
+    scores, score_notices = score_models(analysis, inputs.asked, progress)
+    analysis = replace(
         analysis,
         few_shot=splits,
         variances=variances,
-        transfers=transfers,
-        projections=tuple(projections),
-        notices=(*chain.from_iterable(told), *projection_notices),
-        read={images.listing.dataset: images.n_read for images in known},
+        transfers=() if carried is None else carried.transfers,
+        transfer_matrix=None if carried is None else carried.matrix,
+        labels=labels,
+        scores=scores,
     )
+    return analysis, [*split_notices, *transfer_notices, *label_notices, *score_notices]
 
 
 def _tell_basis(analysis: Analysis) -> list[str]:
@@ -199,20 +224,3 @@ def _tell_basis(analysis: Analysis) -> list[str]:
         words = "no encoder ran, so only equal files, equal pixels and hashes proposed pairs; most crops go unseen"
         notices += tell("verification", [words])
     return notices
-
-
-def _measure_transfers(
-    config: RunConfig, datasets: Sequence[Features], progress: Progress
-) -> tuple[tuple[Transfer, ...], list[str]]:
-    if not config.evaluate_cross_dataset:
-        return (), []
-    transfers: list[Transfer] = []
-    notices: list[str] = []
-    couples = list(permutations(datasets, 2))
-    with progress.stage("Generalization", len(couples), "pairs of datasets") as stage:
-        for source, target in couples:
-            transfers.append(measure_transfer(source, target))
-            export_transfer(transfers[-1], CrossLayout(config.output_root))
-            notices += tell(f"{source.dataset} to {target.dataset}", transfers[-1].notices)
-            stage.advance(1)
-    return tuple(transfers), notices

@@ -20,7 +20,6 @@ from overlens.config import (
     HashConfig,
     IdentifierConfig,
     PairConfig,
-    PredictionsSpec,
     ProjectionConfig,
     RunConfig,
     VerifyConfig,
@@ -108,10 +107,9 @@ def config_from_options(given: Mapping[str, Any]) -> RunConfig:
         fields.setdefault(record, {})[field] = values[option]
     drawn = _chosen("--projections", values["projections"], PROJECTIONS, none=())
     few_shot = _few_shot(values)
-    datasets = _as_specs(values["datasets"])
     return RunConfig(
-        datasets=datasets,
-        predictions=_predictions(values, datasets),
+        datasets=_as_specs(values["datasets"]),
+        predictions=_as_texts("--predictions", values["predictions"]),
         encoder=EncoderConfig(**fields["encoder"], n_threads=values["workers"]),
         hashing=HashConfig(**fields["hashing"]),
         pairs=PairConfig(methods, **fields["pairs"]),
@@ -220,16 +218,12 @@ def _given_few_shot(few_shot: FewShotConfig) -> tuple[str, ...]:
     return tuple(option for option, field in FEW_SHOT.items() if getattr(few_shot, field) != getattr(default, field))
 
 
-def _predictions(values: Mapping[str, Any], datasets: tuple[DatasetSpec, ...]) -> tuple[PredictionsSpec, ...]:
-    """Read FILE or NAME=FILE, each a model."""
-    names, found = [dataset.name for dataset in datasets], []
-    for given in _several(values["predictions"]):
-        require_kind(
-            "--predictions", given, str | PathLike | PredictionsSpec, "FILE or NAME=FILE, or several in a list"
-        )
-        is_read = isinstance(given, PredictionsSpec)
-        found.append(given if is_read else PredictionsSpec.parse(str(given), names))
-    return tuple(found)
+def _as_texts(option: str, value: object) -> tuple[str, ...]:
+    """Return the values of an option that names files, each as text."""
+    given = _several(value)
+    for one in given:
+        require_kind(option, one, str | PathLike, "FILE or NAME=FILE, or several in a list")
+    return tuple(str(one) for one in given)
 
 
 def _chosen(option: str, value: str, choices: tuple[str, ...], **others: tuple[str, ...]) -> tuple[str, ...]:

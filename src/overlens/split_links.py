@@ -16,8 +16,7 @@ from hashlib import sha256
 from os.path import relpath
 from pathlib import Path
 
-from overlens.atomic import replaced_text
-from overlens.dedupe.write import replaced_folder
+from overlens.atomic import replaced_folder, replaced_text
 from overlens.errors import StoreError
 from overlens.fewshot.splits import Part, Split
 from overlens.layout import AnalysisLayout

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from overlens.analysis import Analysis
 from overlens.atomic import write_json, write_text
 from overlens.benchmark.known import certificate_basis, known_copies, why_unknown
+from overlens.check_splits import digested_images
 from overlens.config import DatasetSpec, FewShotConfig, RunConfig
-from overlens.digests import digest_if_there
 from overlens.features import KnownImages
 from overlens.fewshot.draw import draw_splits
-from overlens.fewshot.lock import DigestedImages, LabelOrigin, make_lock
+from overlens.fewshot.lock import LabelOrigin, make_lock
 from overlens.fewshot.pictures import KnownCopies
 from overlens.fewshot.splits import Splits
 from overlens.fewshot.variance import SeedVariance, count_trials, measure_variance, variance_csv, variance_json
@@ -73,9 +73,7 @@ def measure_variances(
 
 def _draw(run: RunConfig, config: FewShotConfig, features: Features, copies: KnownCopies | None) -> Splits:
     why = why_unknown(run, features.dataset)
-    return draw_splits(
-        features.dataset, features.keys, features.labels, config=config, copies=copies, why_unknown=why
-    )
+    return draw_splits(features.dataset, features.keys, features.labels, config=config, copies=copies, why_unknown=why)
 
 
 def _write(
@@ -88,22 +86,13 @@ def _write(
     written = write_splits(splits, features, layout, files=files, formats=run.few_shot.formats)
     if images is not None:
         origin = LabelOrigin(features.label_source, run.use_ground_truth, run.max_images)
-        digested = DigestedImages(features.keys, features.labels, images.digests, _digest_failed(images))
-        write_lock(make_lock(splits, digested, run.few_shot, origin=origin, copies=copies), layout)
+        write_lock(make_lock(splits, digested_images(images), run.few_shot, origin=origin, copies=copies), layout)
     reasons = dict.fromkeys(f"{skipped.k_shot}-shot splits: {skipped.reason}" for skipped in splits.skipped)
     unknown = why_unknown(run, features.dataset)
     uncertain = [f"no split is certified free of leaks: {unknown}"] if unknown else []
     crossing = [f"groups of copies that cross a border of a split, over all splits: {splits.n_crossing}"]
     leaks = crossing if splits.n_crossing else []
     return tell(features.dataset, [*uncertain, *leaks, *splits.notices, *reasons, *written.notices])
-
-
-def _digest_failed(images: KnownImages) -> frozenset[str]:
-    """Return the digests of the files that are listed and could not be used."""
-    failed = {failure.key for failure in images.failures}
-    listed = zip(images.listing.keys, images.listing.paths, strict=True)
-    digests = (digest_if_there(path) for key, path in listed if key in failed)
-    return frozenset(digest for digest in digests if digest is not None)
 
 
 def _files(run: RunConfig, images: KnownImages) -> ImageFiles:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from overlens.cli.benchmark_summary import print_few_shot
 from overlens.cli.terminal import (
     PLAIN_WIDTH,
     add_row,
@@ -70,10 +71,7 @@ def print_summary(analysis: "Analysis") -> None:
     print_lines(_recall_lines(analysis))
     _print_calibrations(analysis)
     _print_transfers(analysis)
-    if analysis.splits:
-        print_lines(
-            [f"Few-shot splits: {len(analysis.splits)}, in *_few_shot_splits/ of each dataset's analysis folder."]
-        )
+    print_few_shot(analysis)
     print_lines([_model_line(analysis), *_file_lines(analysis)])
 
 

@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from overlens.atomic import sole_writer, write_json
+from overlens.atomic import replaced_folder, sole_writer, write_json
 from overlens.config import RunConfig
 from overlens.copies import find_copies, without_images
 from overlens.counted import counted
 from overlens.dedupe.removal import RemovalRule, name_of, removal_rows
 from overlens.dedupe.settle import FindPairs, Found, Settled, settle
-from overlens.dedupe.write import replaced_folder, write_removal
+from overlens.dedupe.write import write_removal
 from overlens.encoders.base import Encoder
 from overlens.engines import Engine, make_engine
 from overlens.errors import ConfigError

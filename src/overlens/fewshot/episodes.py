@@ -91,12 +91,12 @@ class _Draws:
         return places[draw_places(len(places), n_drawn, self._seed, "image of episode", class_id, str(number))]
 
     def divide(self, taken: Mapping[str, NDArray[np.int32]], shots: Shots) -> Episode:
-        """Return an episode: of each class the support from the beginning of its draw, the query from its end."""
+        """Return an episode: of each class the query from the beginning of its draw, then validation, then support."""
         parts: tuple[list[NDArray[np.int32]], ...] = [], [], []
         for class_id, places in taken.items():
             n_support, n_validation, n_query = shots.divide(len(self._places[class_id]))
-            query = len(places) - n_query
-            parts[0].append(places[:n_support])
-            parts[1].append(places[query - n_validation : query])
-            parts[2].append(places[query:])
+            support = n_query + n_validation
+            parts[0].append(places[support : support + n_support])
+            parts[1].append(places[n_query:support])
+            parts[2].append(places[:n_query])
         return Episode(*(np.concatenate(part) for part in parts))

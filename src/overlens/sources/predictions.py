@@ -107,7 +107,8 @@ def parse_predictions(texts: Iterable[str], datasets: Sequence[str]) -> tuple[Pr
     specs = []
     for text in texts:
         name, separator, path = text.partition("=")
-        specs.append(PredictionSpec(Path(path), name) if separator and name in datasets else PredictionSpec(Path(text)))
+        is_named = bool(separator) and name in datasets
+        specs.append(PredictionSpec(Path(path if is_named else text).expanduser(), name if is_named else None))
     of_model: dict[str, Path] = {}
     for spec in specs:
         if not spec.path.is_file():
