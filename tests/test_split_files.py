@@ -128,18 +128,15 @@ def test_the_table_holds_every_image_with_its_part(data: Data, layout: AnalysisL
     assert {row["label"]: row["class_name"] for row in rows} == {c: {"a": "Ape"}.get(c, c) for c in split.labels}
 
 
-def test_the_table_of_episodes_holds_every_image_of_each(data: Data, layout: AnalysisLayout):
-    write(data, layout)
+def test_episodes_have_no_table_and_one_of_an_earlier_run_is_removed(data: Data, layout: AnalysisLayout):
     episodes = data[0].episodes[1]
-    content = json.loads(layout.split(*episodes.place).read_text("utf-8"))
-    images = list(zip(content["images"]["names"], content["images"]["labels"], strict=True))
-    told = [
-        (str(number), part, *images[place])
-        for number, one in enumerate(content["episodes"])
-        for part, places in one.items()
-        for place in places
-    ]
-    assert [tuple(row.values()) for row in read_csv(layout.split_table(*episodes.place))] == told
+    table = layout.split_table(*episodes.place)
+    table.parent.mkdir(parents=True)
+    table.write_text("episode,part,name,label\n", encoding="utf-8")
+    written = write(data, layout, ("json", "csv")).paths
+    assert not table.exists()
+    tables = {path for path in written if path.suffix == ".csv"}
+    assert tables == {layout.split_table(*split.place) for split in data[0].drawn}
 
 
 def test_a_coop_list_leads_to_the_images(data: Data, layout: AnalysisLayout):
@@ -316,9 +313,8 @@ def test_links_of_an_earlier_run_are_replaced_as_a_whole(data: Data, layout: Ana
 
 def test_forms_that_are_not_asked_for_are_removed_and_images_never(data: Data, layout: AnalysisLayout):
     write(data, layout)
-    split, episodes = data[0].drawn[0], data[0].episodes[0]
+    split = data[0].drawn[0]
     paths = layout.split_table(*split.place), layout.split_coop(*split.place), layout.split_links(*split.place)
-    paths = (*paths, layout.split_table(*episodes.place))
     assert all(path.exists() for path in paths)
     write(data, layout, ("json",))
     assert not any(path.exists() for path in paths)

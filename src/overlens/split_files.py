@@ -1,5 +1,7 @@
 """Write few-shot splits and sets of episodes in the forms that people read: JSON, NPY, CSV, CoOp lists, class folders.
 
+Episodes are written as JSON and NPY alone: a table says nothing more, and took a third of the room of all files.
+
 Files of one split bear one name. A form that is not asked for is removed where an earlier run left it under that name,
 so that two files of one name never hold two splits. The lock is removed first and written last: where it is, all files
 that it names are whole. Nothing is pickled.
@@ -149,17 +151,13 @@ class _Writer:
             yield self._links.write(split, layout)
 
     def write_episodes(self, episodes: EpisodeSet) -> Iterator[Path]:
-        """Write one set of episodes."""
+        """Write one set of episodes, and remove what an earlier run left of it as a table."""
         layout, place = self._layout, episodes.place
-        table = layout.split_table(*place)
-        if "csv" not in self._formats:
-            _remove(table)
+        _remove(layout.split_table(*place))
         write_text(layout.split(*place), _rows_json(episodes.to_json()))
         yield layout.split(*place)
         for part, rows in episode_rows(episodes).items():
             yield _write_npy(layout.episode_rows(part, *place), rows.astype("<i4", copy=False))
-        if "csv" in self._formats:
-            yield _write_table(table, ("episode", "part", "name", "label"), _episode_table(episodes))
 
     def _table_rows(self, split: Split) -> Iterator[tuple[str, ...]]:
         names = self._features.class_names
@@ -196,14 +194,7 @@ def _padded(episodes: Sequence[Sequence[NDArray[np.int64]]]) -> NDArray[np.int32
     return table
 
 
-def _episode_table(episodes: EpisodeSet) -> Iterator[tuple[object, ...]]:
-    images = [(name, episodes.class_ids[code]) for name, code in zip(episodes.names, episodes.codes, strict=True)]
-    for number, one in enumerate(episodes.episodes):
-        for part, places in one.parts():
-            yield from ((number, part, *images[place]) for place in places.tolist())
-
-
-def _write_table(path: Path, head: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
+def _write_table(path: Path, head: Sequence[str], rows: Iterable[Sequence[str]]) -> Path:
     """Write a table as CSV, every text quoted and every name exact: a changed one would name nothing."""
     with replaced_text(path) as stream:
         writer = csv.writer(stream, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
@@ -250,10 +241,9 @@ def _tell(splits: Splits, features: Features, formats: Sequence[str], *, has_fil
     if not has_files and (left := [form for form in formats if form in _NEED_FILES]):
         yield f"there are no images, so splits are not written as {' and '.join(left)}, which name files"
     if "links" in formats and has_files and splits.episodes:
-        yield "episodes are not written as links, which would be hundreds of folders; their JSON, CSV and NPY files are"
+        yield "episodes are not written as links, which would be hundreds of folders; their JSON and NPY files are"
     if "csv" in formats:
         texts = {text for part in _parts_of(splits) for text in (*part.names, *part.labels)}
-        texts |= {name for one in splits.episodes for name in (*one.names, *one.class_ids)}
         if odd := sum(text.startswith(_FORMULA_STARTS) for text in texts):
             words = counted(odd, "name or class in the tables looks", "names or classes in the tables look")
             yield f"{words} like a formula to a spreadsheet; import the columns as text"
