@@ -11,7 +11,8 @@ import pytest
 import overlens
 from overlens.analysis import Analysis
 from overlens.calibration.choice import Calibration
-from overlens.cli.summary import _datasets_table, _percent, _transfer_table, print_summary
+from overlens.cli.benchmark_summary import _transfer_table
+from overlens.cli.summary import _datasets_table, _percent, print_summary
 from overlens.cli.terminal import print_table
 from overlens.config import VerifyConfig
 from overlens.overlap import Overlap

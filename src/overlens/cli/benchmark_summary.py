@@ -2,18 +2,22 @@
 
 from typing import TYPE_CHECKING
 
-from overlens.cli.terminal import add_row, new_table, print_lines, print_table
+from overlens.cli.terminal import add_row, new_table, print_lines, print_table, with_places
 from overlens.counted import counted
-from overlens.layout import AnalysisLayout
+from overlens.layout import AnalysisLayout, CrossLayout
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from overlens.adjusted_scores import ModelScore
     from overlens.analysis import Analysis
     from overlens.fewshot.splits import Splits
     from overlens.fewshot.variance import SeedVariance
+    from overlens.transfer.figures import Estimate, Figure, PairTransfer
+    from overlens.transfer.matrix import TransferMatrix
 
 SHOWN_PROBE = "logistic"
+MOST_COLUMNS = 6
 
 
 def print_few_shot(analysis: "Analysis") -> None:
@@ -84,3 +88,143 @@ def _variance_cell(one: "SeedVariance") -> str:
         return "none"
     half = "" if spread.high is None else f" ± {100 * (spread.high - spread.mean):.1f}"
     return f"{100 * spread.mean:.1f}%{half} (n {one.n_query:,})"
+
+
+def print_transfers(analysis: "Analysis") -> None:
+    """Print how classes carry over, what of it is leakage, and which copies have other classes."""
+    if any(one.classes for one in analysis.transfers):
+        print_table(_transfer_table(analysis))
+    # What two datasets lack they lack in both directions: once is enough.
+    apart = (sorted((one.source.dataset, one.target.dataset)) for one in analysis.transfers if not one.classes)
+    places = list(dict.fromkeys(map(" and ".join, apart)))
+    print_lines([with_places("Generalization: no common class", places), ""] if places else [])
+    if analysis.transfer_matrix is not None:
+        _print_matrix(analysis, analysis.transfer_matrix)
+    _print_labels(analysis)
+
+
+def _print_matrix(analysis: "Analysis", matrix: "TransferMatrix") -> None:
+    pairs = [one for one in matrix.pairs if one.source != one.target and one.n_common_classes]
+    if pairs and len(matrix.datasets) <= MOST_COLUMNS:
+        print_table(_accuracy_table(matrix))
+        print_lines(
+            [
+                f"Accuracy of a {SHOWN_PROBE} probe on the images of the columns, each class counting the same.",
+                "On the diagonal by cross-validation; n is the number of images tested.",
+            ]
+        )
+    if pairs:
+        place = CrossLayout(analysis.output).transfer_matrix("csv")
+        print_lines([f"All figures, also without the images that two datasets share: {place}", ""])
+        _print_leaks(analysis, pairs)
+
+
+def _transfer_table(analysis: "Analysis") -> "Table":
+    columns = "common\nclasses", "images", "centroid\nsimilarity", "with other\nclasses", "accuracy"
+    table = new_table("Generalization, mean over the common classes", "", *columns)
+    for transfer in (one for one in analysis.transfers if one.classes):
+        mean = transfer.class_average
+        figures = (mean.centroid_similarity, mean.other_similarity, mean.accuracy)
+        cells = ("none" if figure is None else f"{figure:.3f}" for figure in figures)
+        where = f"{transfer.source.dataset} to {transfer.target.dataset}"
+        add_row(table, where, len(transfer.classes), f"{transfer.n_evaluated:,}", *cells)
+    return table
+
+
+def _accuracy_table(matrix: "TransferMatrix") -> "Table":
+    table = new_table("From the rows to the columns", "", *matrix.datasets)
+    for source in matrix.datasets:
+        cells = (_accuracy_cell(matrix.pair(source, target)) for target in matrix.datasets)
+        add_row(table, f"from {source}", *cells)
+    return table
+
+
+def _accuracy_cell(pair: "PairTransfer") -> str:
+    kind = "in_domain" if pair.source == pair.target else "accuracy"
+    every = pair.figure(f"{kind}_{SHOWN_PROBE}").every
+    return "none" if every.value is None else f"{every.value:.1%} (n {every.n_test:,})"
+
+
+def _print_leaks(analysis: "Analysis", pairs: "list[PairTransfer]") -> None:
+    """Print each pair of datasets that share images with both figures, and what the difference is."""
+    leaking = [one for one in pairs if one.removed_target is not None and one.removed_target.n_removed]
+    if analysis.copies is None and pairs:
+        print_lines(["What of it is leakage is not known, as nothing was verified.", ""])
+    if not leaking:
+        return
+    columns = "shared\nimages", "all", "without\nthem", "difference", "95% interval"
+    table = new_table(f"What shared images add, {SHOWN_PROBE} probe", "", *columns)
+    for one in leaking:
+        assert one.removed_target is not None
+        figure = one.figure(f"accuracy_{SHOWN_PROBE}")
+        n_shared = f"{one.removed_target.n_removed:,} of {one.removed_target.n_images:,}"
+        add_row(table, f"{one.source} to {one.target}", n_shared, *_leak_cells(figure))
+    print_table(table)
+
+
+def _leak_cells(figure: "Figure") -> tuple[str, ...]:
+    every, without = _share(figure.every), _share(figure.without)
+    gap = figure.difference
+    if gap is None or gap.value is None:
+        return every, without, "none", ""
+    ends = "" if gap.lower is None or gap.upper is None else f"{100 * gap.lower:+.1f} to {100 * gap.upper:+.1f}"
+    return every, without, f"{100 * gap.value:+.1f} points", ends
+
+
+def _share(estimate: "Estimate | None") -> str:
+    return "none" if estimate is None or estimate.value is None else f"{estimate.value:.1%}"
+
+
+def _print_labels(analysis: "Analysis") -> None:
+    """Say how often copies have one class in both datasets, and where those stand that have not."""
+    if analysis.labels is None:
+        return
+    lines = []
+    for bridge in analysis.labels.bridges:
+        if bridge.n_with_both_labels:
+            pictures = counted(bridge.n_with_both_labels, "picture")
+            n_agreeing = bridge.n_agreeing
+            lines.append(
+                f"{bridge.dataset_a} and {bridge.dataset_b} share {pictures} with classes; {n_agreeing:,} agree."
+            )
+    layout = CrossLayout(analysis.output)
+    if lines:
+        lines.append(f"Which class there is which class here: {layout.label_bridge('csv')}")
+    if n := len(analysis.labels.conflicts):
+        conflicts = counted(n, "pair of copies has", "pairs of copies have")
+        lines.append(f"{conflicts} classes that do not match: {layout.label_conflicts('csv')}")
+    print_lines([*lines, ""] if lines else [])
+
+
+def print_scores(analysis: "Analysis") -> None:
+    """Print what models score on all images and on those that no other dataset holds, and whether ranks change."""
+    if analysis.scores is None:
+        return
+    from overlens.adjusted_scores import ANY
+
+    shown = [one for one in analysis.scores.scores if one.other == ANY]
+    columns = "all", "n", "leaked", "n", "clean", "n", "all - clean", "95% interval"
+    table = new_table("Accuracy of models on all images, and on those that no other dataset holds", "", *columns)
+    for one in shown:
+        add_row(table, f"{one.dataset}, {one.model}", *_score_cells(one))
+    print_table(table)
+    lines = []
+    for ranking in analysis.scores.rankings:
+        if ranking.other == ANY and ranking.changes is not None:
+            swapped = "; ".join(f"{swap.ahead} and {swap.behind}" for swap in ranking.swaps)
+            change = f"changes on clean images: {swapped}" if ranking.changes else "is the same on clean images"
+            images = counted(ranking.n, "image")
+            lines.append(f"The order of the models of {ranking.dataset} {change} (over {images} that all predicted).")
+    place = CrossLayout(analysis.output).prediction_scores("json")
+    print_lines([*lines, f"By each other dataset, class-balanced, and with ranks: {place}", ""])
+
+
+def _score_cells(one: "ModelScore") -> tuple[str, ...]:
+    parts = one.on_all, one.on_leaked, one.on_clean
+    cells: list[str] = []
+    for part in parts:
+        cells += ("none", "0") if part is None else (f"{part.accuracy:.1%}", f"{part.n:,}")
+    gap = one.difference
+    if gap is None:
+        return (*cells, "none", "")
+    return (*cells, f"{100 * gap.value:+.1f} points", f"{100 * gap.low:+.1f} to {100 * gap.high:+.1f}")

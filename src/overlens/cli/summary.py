@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from overlens.cli.benchmark_summary import print_few_shot
+from overlens.cli.benchmark_summary import print_few_shot, print_scores, print_transfers
 from overlens.cli.terminal import (
-    PLAIN_WIDTH,
     add_row,
     new_table,
     print_failures,
     print_lines,
     print_table,
     run_with_progress,
+    with_places,
 )
 from overlens.config import METHODS, RunConfig
 from overlens.counted import counted
@@ -70,8 +70,9 @@ def print_summary(analysis: "Analysis") -> None:
         print_lines(["Nothing was verified: a match is a reason to look, and not yet a copy.", ""])
     print_lines(_recall_lines(analysis))
     _print_calibrations(analysis)
-    _print_transfers(analysis)
     print_few_shot(analysis)
+    print_transfers(analysis)
+    print_scores(analysis)
     print_lines([_model_line(analysis), *_file_lines(analysis)])
 
 
@@ -164,15 +165,8 @@ def _print_evidence(analysis: "Analysis", copies: "Copies") -> None:
     if table.row_count:
         print_table(table)
     if silent:
-        print_lines([_with_places("No pair of any kind", silent)])
+        print_lines([with_places("No pair of any kind", silent)])
     print_lines([*_verification_lines(analysis, copies), ""])
-
-
-def _with_places(words: str, places: list[str]) -> str:
-    """Return a sentence that ends with combinations of datasets, or with their number where they would be too long."""
-    # Two combinations may be joined by "and" themselves, so they are parted by semicolons.
-    line = f"{words}: {'; '.join(places)}."
-    return line if len(line) <= PLAIN_WIDTH else f"{words}: {counted(len(places), 'combination')} of datasets."
 
 
 def _verification_lines(analysis: "Analysis", copies: "Copies") -> list[str]:
@@ -182,7 +176,7 @@ def _verification_lines(analysis: "Analysis", copies: "Copies") -> list[str]:
         images, groups = counted(found.n_grouped, "image"), counted(found.n_groups, "group")
         lines.append(f"The first four kinds are copies: {images} in {groups}, each of one picture.")
         if joined := _joined_by_groups(found.overlap):
-            lines.append(_with_places("Fewer pairs than verified images, as copies of one image join them", joined))
+            lines.append(with_places("Fewer pairs than verified images, as copies of one image join them", joined))
         if len(analysis.datasets) > 1:
             lines.append("Jaccard index: pictures that both have, as a share of those that either has.")
     else:
@@ -283,28 +277,6 @@ def _mark(one: "Calibration") -> str:
     if not one.has_choice:
         return "no pair at all"
     return "chosen" if one.is_kept else "not kept"
-
-
-def _print_transfers(analysis: "Analysis") -> None:
-    """Print how classes carry over, and in one line between which datasets there is nothing to carry over."""
-    if any(transfer.classes for transfer in analysis.transfers):
-        print_table(_transfer_table(analysis))
-    # What two datasets lack they lack in both directions: once is enough.
-    apart = (sorted((one.source.dataset, one.target.dataset)) for one in analysis.transfers if not one.classes)
-    places = list(dict.fromkeys(map(" and ".join, apart)))
-    print_lines([_with_places("Generalization: no common class", places), ""] if places else [])
-
-
-def _transfer_table(analysis: "Analysis") -> "Table":
-    columns = "common\nclasses", "images", "centroid\nsimilarity", "with other\nclasses", "accuracy"
-    table = new_table("Generalization, mean over the common classes", "", *columns)
-    for transfer in (one for one in analysis.transfers if one.classes):
-        mean = transfer.class_average
-        figures = (mean.centroid_similarity, mean.other_similarity, mean.accuracy)
-        cells = ("none" if figure is None else f"{figure:.3f}" for figure in figures)
-        where = f"{transfer.source.dataset} to {transfer.target.dataset}"
-        add_row(table, where, len(transfer.classes), f"{transfer.n_evaluated:,}", *cells)
-    return table
 
 
 def _model_line(analysis: "Analysis") -> str:

@@ -146,3 +146,10 @@ def add_row(table: "Table", *cells: object) -> None:
     from rich.text import Text
 
     table.add_row(*(Text(str(cell)) for cell in cells))
+
+
+def with_places(words: str, places: list[str]) -> str:
+    """Return a sentence that ends with combinations of datasets, or with their number where they would be too long."""
+    # Two combinations may be joined by "and" themselves, so they are parted by semicolons.
+    line = f"{words}: {'; '.join(places)}."
+    return line if len(line) <= PLAIN_WIDTH else f"{words}: {counted(len(places), 'combination')} of datasets."
