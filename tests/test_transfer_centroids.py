@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from overlens.transfer import centroids
 from overlens.config import DatasetSpec
 from overlens.errors import DatasetError
 from overlens.records import Features
 from overlens.sources import load_published
+from overlens.transfer import centroids
 from overlens.transfer.centroids import measure_transfer
 
 
