@@ -48,7 +48,7 @@ SCALE, SCALE_WIDTH, SCALE_HEIGHT = 0.62, 2.6, 0.13
 FAR_WIDTH, FAR_HEIGHT, FAR_LABEL, FAR_HEAD, GAP = 0.72, 0.42, 1.45, 0.5, 0.5
 # One hue each, from light to dark; quickly through the middle, on which neither black nor white letters read well.
 SHADES = ((0.0, "#f4f7fa"), (0.3, "#cfe2f0"), (0.58, "#8fc1de"), (0.68, "#2d72b0"), (1.0, "#08306b"))
-FAR_SHADES = ((0.0, "#fff8f0"), (0.3, "#fee0c0"), (0.58, "#fdbb80"), (0.68, "#c0560f"), (1.0, "#7f2704"))
+FAR_SHADES = ((0.0, "#fff8f0"), (0.3, "#fee0c0"), (0.58, "#fdbb80"), (0.68, "#b34e0c"), (1.0, "#7f2704"))
 MOST_BESIDE, MOST_REASONS = 4, 6
 MINUS = "\N{MINUS SIGN}"
 SINE, COSINE = math.sin(math.radians(TILT_DEGREES)), math.cos(math.radians(TILT_DEGREES))
