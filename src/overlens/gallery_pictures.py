@@ -50,7 +50,7 @@ class _Shown:
     difference: str = ""
 
 
-class _Shelf:
+class Shelf:
     """Images of one dataset that galleries can show; several threads may ask at once."""
 
     def __init__(self, analysis: Analysis, known: KnownImages) -> None:
@@ -96,7 +96,7 @@ def draw_galleries(analysis: Analysis, known: Sequence[KnownImages], results: Re
     """Draw the most alike pairs of every dataset and of every two; return what the user should know."""
     if not known:
         return tell("galleries", ["left out, as --from-embeddings reads no images"])
-    shelves = {images.listing.dataset: _Shelf(analysis, images) for images in known}
+    shelves = {images.listing.dataset: Shelf(analysis, images) for images in known}
     pair_sets = [pair_set for matches in analysis.matches.values() for pair_set in matches.pair_sets]
     galleries = [_plan_alike(analysis, pair_set) for pair_set in pair_sets]
     if analysis.copies is not None:
@@ -169,7 +169,7 @@ def _copies_text(couple: tuple[str, str], n_shown: int, n_pairs: int) -> Gallery
 class _Easel:
     """Draws galleries; several threads may ask at once."""
 
-    def __init__(self, shelves: Mapping[str, _Shelf], results: Results) -> None:
+    def __init__(self, shelves: Mapping[str, Shelf], results: Results) -> None:
         self._shelves, self._results = shelves, results
         self._pixels = lru_cache(IMAGES_AT_HAND)(lambda dataset, row: shelves[dataset].pixels(row))
 
@@ -197,7 +197,7 @@ class _Easel:
             self._results.record(gallery.path, made_of)
         return False, unshown
 
-    def _show(self, shelf: _Shelf, row: int, unshown: dict[_Image, str]) -> ShownImage:
+    def _show(self, shelf: Shelf, row: int, unshown: dict[_Image, str]) -> ShownImage:
         """An image with its name and label, without a picture if it cannot be read any more."""
         pixels = self._pixels(shelf.dataset, row)
         if isinstance(pixels, str):

@@ -292,17 +292,27 @@ class CrossLayout:
         """Which class of one dataset is which class of another, by their copies; `suffix` is json or csv."""
         return self.folder / f"label_bridge.{suffix}"
 
-    def label_conflicts(self, suffix: str) -> Path:
-        """Copies of one picture whose classes differ; `suffix` is csv or png."""
-        return self.folder / f"label_conflicts.{suffix}"
+    @property
+    def label_conflicts(self) -> Path:
+        """Copies of one picture whose classes differ."""
+        return self.folder / "label_conflicts.csv"
+
+    def conflict_gallery(self, first: str, second: str) -> Path:
+        """Picture of copies whose classes differ, between two datasets or within the one named twice."""
+        names = first if first == second else f"{first}_{second}"
+        return self.folder / f"{names}_label_conflicts.png"
 
     def prediction_scores(self, suffix: str) -> Path:
         """What models score with and without the images that other datasets hold; `suffix` is json or csv."""
         return self.folder / f"prediction_scores.{suffix}"
 
     def transfer_matrix(self, suffix: str) -> Path:
-        """Figures of transfer for all ordered pairs of datasets; `suffix` is json, csv or png."""
+        """Figures of transfer for all ordered pairs of datasets; `suffix` is json or csv."""
         return self.folder / f"transfer_matrix.{suffix}"
+
+    def transfer_picture(self, probe: str) -> Path:
+        """Picture of the accuracies of one probe for all ordered pairs of datasets."""
+        return self.folder / f"transfer_matrix_{probe}.png"
 
     @property
     def transfer_classes(self) -> Path:

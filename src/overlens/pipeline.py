@@ -15,6 +15,7 @@ from overlens.benchmark.asked import Asked, read_asked
 from overlens.benchmark.few_shot import make_splits, measure_variances
 from overlens.benchmark.scores import bridge_labels, score_models
 from overlens.benchmark.transfer import measure_transfers
+from overlens.benchmark_pictures import draw_benchmarks
 from overlens.calibration.edit_scores import EditSources
 from overlens.calibration.judged import Judged
 from overlens.calibration.thresholds import Thresholds, calibrate_thresholds, given_thresholds
@@ -183,6 +184,8 @@ def _finish(analysis: Analysis, inputs: _Inputs, results: Results, progress: Pro
     draw_threshold_curves(analysis, results, progress)
     with progress.timed("Pictures of generalization"):
         draw_transfers(analysis, analysis.transfers, results)
+    with progress.timed("Pictures of benchmarks"):
+        draw_benchmarks(analysis, inputs.known, results)
     gallery_notices = draw_galleries(analysis, inputs.known, results, progress)
     # Neighbours, t-SNE and UMAP are timed inside that stage.
     progress.name_rest("Projections", "Pictures of projections")

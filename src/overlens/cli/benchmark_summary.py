@@ -192,7 +192,7 @@ def _print_labels(analysis: "Analysis") -> None:
         lines.append(f"Which class there is which class here: {layout.label_bridge('csv')}")
     if n := len(analysis.labels.conflicts):
         conflicts = counted(n, "pair of copies has", "pairs of copies have")
-        lines.append(f"{conflicts} classes that do not match: {layout.label_conflicts('csv')}")
+        lines.append(f"{conflicts} classes that do not match: {layout.label_conflicts}")
     print_lines([*lines, ""] if lines else [])
 
 
