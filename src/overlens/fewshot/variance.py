@@ -236,6 +236,8 @@ def measure_variance(
         ConfigError: A probe is unknown.
         ValueError: A row of the splits is not in the embeddings.
     """
+    import scipy.linalg  # noqa: F401 - before cores are shared out, so that its own threads are found and held back
+
     sets = _sets(splits)
     _require_rows(sets, len(embeddings))
     measured: list[list[_Outcome]] = [[] for _ in sets]
