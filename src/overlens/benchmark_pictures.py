@@ -1,4 +1,4 @@
-"""The pictures of the benchmarks of a run: transfer as a matrix, accuracy over the seeds, copies whose classes differ."""
+"""The pictures of the benchmarks of a run: transfer as a matrix, accuracy over the seeds, copies of two classes."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial

@@ -188,7 +188,7 @@ class LabelComparison:
         return _csv(BRIDGE_COLUMNS, self._bridge_rows())
 
     def conflicts_csv(self) -> str:
-        """Return the conflicts as CSV with the fields of `Conflict`; no verdict and no strength are empty."""
+        """Return the conflicts as CSV with the fields of `Conflict`, no verdict and no strength as empty cells."""
         return _csv(CONFLICT_COLUMNS, map(_CONFLICT_VALUES, self.conflicts))
 
     def to_pandas(self) -> "pandas.DataFrame":
@@ -414,7 +414,7 @@ def _csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(head)
-    table.writerows(rows)
+    table.writerows([_rounded(value) for value in row] for row in rows)
     return text.getvalue()
 
 

@@ -16,6 +16,7 @@ from overlens.notices import tell
 from overlens.progress import Progress
 from overlens.records import Features
 from overlens.transfer.centroids import Transfer, measure_transfer
+from overlens.transfer.figures import rounded
 from overlens.transfer.inputs import CommonClasses, Labelled
 from overlens.transfer.matrix import TransferMatrix, measure_matrix
 
@@ -110,16 +111,20 @@ def _write(carried: Carried, layout: CrossLayout) -> None:
 
 def _write_rows(path: Path, rows: Iterable[Sequence[object]]) -> None:
     with replaced_text(path) as stream:
-        csv.writer(stream, lineterminator="\n").writerows(rows)
+        csv.writer(stream, lineterminator="\n").writerows([rounded(value) for value in row] for row in rows)
 
 
 def _tell(analysis: Analysis, carried: Carried) -> list[str]:
-    """Say what the user should know; of two datasets only once, and of classes only where no bridge says it."""
+    """Say what the user should know; how classes were matched only once a couple, and only where no bridge says it."""
     told: list[str] = []
     for transfer in carried.transfers:
         couple = transfer.source.dataset, transfer.target.dataset
         is_first = list(analysis.datasets).index(couple[0]) < list(analysis.datasets).index(couple[1])
         matching = carried.matches[couple].notices if analysis.copies is None and is_first else ()
-        sentences = [*transfer.notices, *matching, *carried.matrix.pair(*couple).notices]
-        told += tell(f"{couple[0]} to {couple[1]}", sentences)
+        told += tell(f"{couple[0]} to {couple[1]}", [*transfer.notices, *matching])
+        told += tell(f"{couple[0]} to {couple[1]}", carried.matrix.pair(*couple).notices)
+    for dataset in carried.matrix.datasets:
+        told += tell(f"within {dataset}", carried.matrix.pair(dataset, dataset).notices)
+    if analysis.copies is None:
+        told += tell("generalization", ["no copies were verified, so nothing is known of it without the overlap"])
     return told

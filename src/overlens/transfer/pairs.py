@@ -97,7 +97,7 @@ def measure_pair(
         removed_target=None if kept is None else Removed(int(np.count_nonzero(~kept[1])), len(kept[1])),
         figures=(*figures, *_recall_distances(source, target, kept, memory, config).figures()),
         classes=tuple(one for sight in sights for figure in sight.figures.values() for one in figure.classes),
-        notices=tuple(_tell(f"{source.dataset} to {target.dataset}", sights, is_verified=kept is not None)),
+        notices=tuple(_tell(sights)),
     )
 
 
@@ -121,7 +121,7 @@ def measure_within(dataset: Labelled, memory: Memory, config: TransferConfig) ->
         removed_target=None,
         figures=compare(sight.figures, None, n_clusters, config),
         classes=tuple(one for figure in sight.figures.values() for one in figure.classes),
-        notices=tuple(_tell(dataset.dataset, [sight], is_verified=True)),
+        notices=tuple(_tell([sight])),
     )
 
 
@@ -190,14 +190,9 @@ def _digest(*codes: Codes) -> bytes:
     return digest.digest()
 
 
-def _tell(where: str, sights: list[_Sight], *, is_verified: bool) -> Iterator[str]:
-    if sights[0].n_left_out:
-        yield (
-            f"{where}: images whose class has no picture in another fold, left out of the in-domain figures: "
-            f"{sights[0].n_left_out}"
-        )
+def _tell(sights: list[_Sight]) -> Iterator[str]:
+    if n := sights[0].n_left_out:
+        yield f"images whose class has no picture in another fold, left out of the in-domain figures: {n}"
     unconverged = sorted({probe for sight in sights for probe in sight.unconverged})
     if unconverged:
-        yield f"{where}: fits that did not converge, whose figures are approximate: {', '.join(unconverged)}"
-    if not is_verified:
-        yield f"{where}: copies were not verified, so nothing is known of the figures without the overlap"
+        yield f"fits that did not converge, whose figures are approximate: {', '.join(unconverged)}"
