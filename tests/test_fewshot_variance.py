@@ -28,6 +28,7 @@ from overlens.fewshot.variance import (
     HALF_WIDTH,
     VARIANCE_PROBES,
     SeedVariance,
+    Spread,
     count_needed,
     count_trials,
     measure_spread,
@@ -108,7 +109,7 @@ def test_separable_rows_are_told_apart_without_error():
     for one in measured:
         assert [seed.accuracy for seed in one.seeds] == [1.0] * 3
         assert (one.spread.mean, one.spread.deviation, one.spread.low, one.spread.high) == (1.0, 0.0, 1.0, 1.0)
-        assert one.spread.n_needed == 2  # the least with which there is a deviation at all
+        assert one.spread.n_needed is one.spread.n_needed_low is one.spread.n_needed_high is None
 
 
 def test_rows_without_classes_are_guessed_at_chance():
@@ -155,6 +156,11 @@ def test_episodes_count_alike_within_a_seed_and_are_all_spread():
     assert logistic.episodes == measure_spread([share for one in accuracies for share in one])
     assert (logistic.n_episodes, logistic.episodes.n, logistic.spread.n) == (14, 14, 2)
     assert logistic.n_query == 2 * 7 * 40
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 1 / 3, 0.7, 1.0])
+def test_equal_accuracies_have_a_deviation_of_nothing_and_promise_nothing(share):
+    assert measure_spread([share] * 7) == Spread(7, share, 0.0, share, share)
 
 
 @pytest.mark.parametrize("accuracies", [(0.5, 0.6), (0.71, 0.7, 0.74, 0.9), (0.1,) * 3 + (0.9,) * 7])

@@ -22,7 +22,7 @@ STRATEGIES = ("random", "stratified", "long_tail", "episodic")
 def point_of(strategy, k, probe, accuracies, n_episodes=None):
     spread = measure_spread(accuracies)
     is_one = spread.low is None
-    needed = None if is_one else (spread.n_needed, spread.n_needed_low, spread.n_needed_high)
+    needed = None if spread.n_needed is None else (spread.n_needed, spread.n_needed_low, spread.n_needed_high)
     return SeedPoint(
         *(strategy, k, probe, tuple(accuracies), spread.mean, None if is_one else (spread.low, spread.high)),
         *(10, 150 * len(accuracies), n_episodes, needed, None if n_episodes is None else 345),
@@ -144,7 +144,7 @@ def test_one_seed_has_no_interval_and_says_so(drawn):
     panel = next(axes for axes in figure.axes if axes.get_xlabel())
     assert not panel.collections
     words = [text for text, _ in shown]
-    assert "Where there is one seed, there is no deviation, hence no interval." in words
+    assert any(text.startswith("\N{EN DASH}: one seed, which has no deviation") for text in words)
     assert words.count("\N{EN DASH}") == 24
 
 

@@ -46,7 +46,8 @@ METHOD = (
     "Probes are trained on the support and measured on the query part. low and high bound the mean in a 95 % Student-t "
     "interval over the seeds, or over the episodes of all seeds; it speaks of other draws from the same images. "
     "n_needed is the smallest number of them for an interval of 0.01 to either side at this standard deviation; "
-    "n_needed_low and n_needed_high are that number at the ends of the deviation's own 95 % interval."
+    "n_needed_low and n_needed_high are that number at the ends of the deviation's own 95 % interval. All three are "
+    "null where there is one value, or all are alike."
 )
 COLUMNS = (
     *("dataset", "strategy", "k_shot", "probe", "n_classes", "chance", "n_seeds", "n_episodes", "n_query", "accuracy"),
@@ -69,7 +70,8 @@ class Spread:
         deviation: Their standard deviation with n - 1 in the denominator; None, as all below, where there is one.
         low: Lower end of the 95 % Student-t interval of the mean, which may lie below 0.
         high: Upper end, which may lie above 1.
-        n_needed: Smallest number, 2 or more, for which that interval reaches `HALF_WIDTH` or less to either side.
+        n_needed: Smallest number, 2 or more, for which that interval reaches `HALF_WIDTH` or less to either side; None,
+            as the two below, also where all are alike, as that tells nothing of how others would differ.
         n_needed_low: That number at the lower end of the 95 % interval of the deviation.
         n_needed_high: That number at its upper end.
     """
@@ -268,6 +270,8 @@ def measure_spread(accuracies: Sequence[float]) -> Spread:
     mean = math.fsum(accuracies) / n
     if n == 1:
         return Spread(1, mean)
+    if min(accuracies) == max(accuracies):
+        return Spread(n, accuracies[0], 0.0, accuracies[0], accuracies[0])
     deviation = math.sqrt(math.fsum((one - mean) ** 2 for one in accuracies) / (n - 1))
     reach = _reach(n, deviation)
     needed = (count_needed(deviation), *map(count_needed, _deviation_interval(n, deviation)))

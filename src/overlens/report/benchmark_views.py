@@ -111,8 +111,8 @@ class SeedPoint:
         n_query: Query images, summed over the seeds.
         n_episodes: Episodes, summed over the seeds; None for splits.
         seeds_needed: Seeds that an interval of one point takes, and the range in which that number lies; None with one
-            seed.
-        episodes_needed: The same of episodes, without range; None for splits.
+            seed, or where all are alike.
+        episodes_needed: The same of episodes, without range; None for splits, too.
         why_not: Why nothing could be measured, in words, if so.
     """
 

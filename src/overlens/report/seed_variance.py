@@ -103,8 +103,10 @@ def _notes(view: SeedVarianceView) -> tuple[str, ...]:
         "Below each panel: how many seeds, or episodes, an interval of ±1 point takes at the deviation that was seen; "
         "in brackets, where there is room: at both ends of the deviation's own 95 % interval, wide if seeds are few.",
     ]
-    if any(len(point.accuracies) == 1 for point in view.points):
-        notes.append("Where there is one seed, there is no deviation, hence no interval.")
+    if any(point.accuracies and point.seeds_needed is None for point in view.points):
+        notes.append(
+            f"{UNKNOWN}: one seed, which has no deviation, or seeds that are all alike, which tell nothing of it."
+        )
     missing = [point for point in view.points if point.mean is None]
     for reason in dict.fromkeys(point.why_not for point in missing):
         places = dict.fromkeys(f"{_strategy_words(p.strategy)} {p.k_shot}-shot" for p in missing if p.why_not == reason)
