@@ -1,6 +1,7 @@
 """Who owns the cores: how many this process may use, and that libraries start no threads beside those of a pool."""
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -78,12 +79,12 @@ class _Waiting(Generic[Part, Result]):
 @contextmanager
 def serial_products() -> Iterator[None]:
     """Keep matrix products in the thread that asks for them, while a pool of threads has the cores."""
-    with _controller().limit(limits=1, user_api="blas"):
+    with _controller("scipy.linalg" in sys.modules).limit(limits=1, user_api="blas"):
         yield
 
 
 @cache
-def _controller() -> "ThreadpoolController":
+def _controller(has_scipy: bool) -> "ThreadpoolController":
     # Looking for the libraries takes some milliseconds, setting their threads takes none. numpy's is there by now.
     import numpy  # noqa: F401 - loads the library that is looked for
     from threadpoolctl import ThreadpoolController

@@ -13,7 +13,8 @@ stated at both its ends. With 3 seeds these are a factor of 145 apart.
 
 Choice: probes see an image only through its products with the training rows, so all rows are turned once into
 coordinates in the span of these, by the Cholesky factor of their products; that takes a tenth of the time of the QR
-decomposition that a probe would make for itself. What is left is mostly a fit's own Python, so cores help little.
+decomposition that a probe would make for itself. What is left is mostly a fit's own Python, so cores help little; a
+probe that is fitted step by step is therefore measured on the first 100 episodes of each seed, which n_episodes says.
 
 Shapes: n training rows, m query rows, d dimensions of an embedding.
 """
@@ -21,7 +22,7 @@ Shapes: n training rows, m query rows, d dimensions of an embedding.
 import csv
 import io
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -40,11 +41,14 @@ if TYPE_CHECKING:
     import pandas
 
 VARIANCE_PROBES = ("nearest_centroid", "logistic")
+SLOW_PROBES = ("knn", "logistic")
+MOST_SLOW_EPISODES = 100
 CONFIDENCE = 0.95
 HALF_WIDTH = 0.01
 METHOD = (
     "Probes are trained on the support and measured on the query part. low and high bound the mean in a 95 % Student-t "
     "interval over the seeds, or over the episodes of all seeds; it speaks of other draws from the same images. "
+    f"The logistic probe is measured on the first {MOST_SLOW_EPISODES} episodes of each seed. "
     "n_needed is the smallest number of them for an interval of 0.01 to either side at this standard deviation; "
     "n_needed_low and n_needed_high are that number at the ends of the deviation's own 95 % interval. All three are "
     "null where there is one value, or all are alike."
@@ -197,9 +201,10 @@ class SeedVariance:
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
-    """One training and measurement: which set it is of, rows of the embeddings, and classes as numbers."""
+    """One training and measurement: which set it is of, by which probes, rows of the embeddings, and classes."""
 
     place: int
+    probes: tuple[str, ...]
     support: NDArray[np.int64]
     support_codes: NDArray[np.int64]
     query: NDArray[np.int64]
@@ -208,12 +213,12 @@ class _Trial:
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What came of a trial: which set it is of, images on both sides, and the accuracy of each probe."""
+    """What came of a trial: which set it is of, images on both sides, and the accuracy of each of its probes."""
 
     place: int
     n_support: int
     n_query: int
-    accuracies: tuple[float, ...]
+    accuracies: Mapping[str, float]
 
 
 def measure_variance(
@@ -223,13 +228,14 @@ def measure_variance(
     probes: Sequence[str] = VARIANCE_PROBES,
     told: Callable[[int], object] = lambda _: None,
 ) -> tuple[SeedVariance, ...]:
-    """Measure the probes on every split and every episode, on all cores.
+    """Measure the probes on every split and every episode, on all cores; slow probes on the first of many episodes.
 
     Args:
         splits: Splits of one dataset.
         embeddings: `(n, d)` float32 unit rows that the splits' rows point into; may be memory-mapped.
         probes: Some of `overlens.probes.PROBES`.
-        told: Called with 1 after each of `count_trials` trials, in the thread of the caller.
+        told: Called with 1 after each of `count_trials` trials, in the thread of the caller. A probe that is fitted
+            step by step takes part in the first `MOST_SLOW_EPISODES` episodes of each seed, which its figures say.
 
     Returns:
         One record for each strategy, k and probe, in the order of the strategies, then of k, then of `probes`.
@@ -243,19 +249,19 @@ def measure_variance(
     sets = _sets(splits)
     _require_rows(sets, len(embeddings))
     measured: list[list[_Outcome]] = [[] for _ in sets]
-    for outcome in map_parts(partial(_run, embeddings, tuple(probes)), _trials(sets)):
+    for outcome in map_parts(partial(_run, embeddings), _trials(sets, tuple(probes))):
         measured[outcome.place].append(outcome)
         told(1)
     return tuple(
-        _summarise(splits, (strategy, k, probe), list(zip(sets, measured, strict=True)), number)
+        _summarise(splits, (strategy, k, probe), list(zip(sets, measured, strict=True)))
         for strategy, k in _kinds(splits)
-        for number, probe in enumerate(probes)
+        for probe in probes
     )
 
 
 def count_trials(splits: Splits) -> int:
-    """Return how often `measure_variance` trains each probe, for those who show progress."""
-    return sum(1 for _ in _trials(_sets(splits)))
+    """Return on how many splits and episodes `measure_variance` measures, for those who show progress."""
+    return sum(1 for _ in _trials(_sets(splits), ()))
 
 
 def measure_spread(accuracies: Sequence[float]) -> Spread:
@@ -357,33 +363,40 @@ def _problem(one: _Set) -> str | None:
     return None
 
 
-def _trials(sets: Sequence[_Set]) -> Iterator[_Trial]:
+def _trials(sets: Sequence[_Set], probes: tuple[str, ...]) -> Iterator[_Trial]:
     for place, one in enumerate(sets):
-        if _problem(one) is None:
-            yield from _episode_trials(place, one) if isinstance(one, EpisodeSet) else [_split_trial(place, one)]
+        if _problem(one) is not None:
+            continue
+        if isinstance(one, EpisodeSet):
+            yield from _episode_trials(place, one, probes)
+        else:
+            yield _split_trial(place, one, probes)
 
 
-def _split_trial(place: int, split: Split) -> _Trial:
+def _split_trial(place: int, split: Split, probes: tuple[str, ...]) -> _Trial:
     support, query = split.support, split.parts["query"]
     code_of = {class_id: code for code, class_id in enumerate(sorted(set(support.labels)))}
     codes = [np.array([code_of[class_id] for class_id in part.labels], np.int64) for part in (support, query)]
-    return _Trial(place, support.rows, codes[0], query.rows, codes[1])
+    return _Trial(place, probes, support.rows, codes[0], query.rows, codes[1])
 
 
-def _episode_trials(place: int, one: EpisodeSet) -> Iterator[_Trial]:
-    codes = one.codes.astype(np.int64)
-    for episode in one.episodes:
+def _episode_trials(place: int, one: EpisodeSet, probes: tuple[str, ...]) -> Iterator[_Trial]:
+    codes, fast = one.codes.astype(np.int64), tuple(probe for probe in probes if probe not in SLOW_PROBES)
+    for number, episode in enumerate(one.episodes):
         support, query = episode.support, episode.query
         if len(query):
-            yield _Trial(place, one.rows[support], codes[support], one.rows[query], codes[query])
+            chosen = probes if number < MOST_SLOW_EPISODES else fast
+            yield _Trial(place, chosen, one.rows[support], codes[support], one.rows[query], codes[query])
 
 
-def _run(embeddings: FloatRows, probes: tuple[str, ...], trial: _Trial) -> _Outcome:
-    train, test = _in_span(np.asarray(embeddings[trial.support]), np.asarray(embeddings[trial.query]))
-    found = (predict(probe, train, trial.support_codes, test) for probe in probes)
+def _run(embeddings: FloatRows, trial: _Trial) -> _Outcome:
+    train, test = np.asarray(embeddings[trial.support]), np.asarray(embeddings[trial.query])
+    if set(trial.probes) & set(SLOW_PROBES):
+        train, test = _in_span(train, test)
+    found = {probe: predict(probe, train, trial.support_codes, test) for probe in trial.probes}
     n_query = len(trial.query)
-    accuracies = tuple(int(np.count_nonzero(codes == trial.query_codes)) / n_query for codes in found)
-    return _Outcome(trial.place, len(trial.support), n_query, accuracies)
+    right = {probe: int(np.count_nonzero(codes == trial.query_codes)) / n_query for probe, codes in found.items()}
+    return _Outcome(trial.place, len(trial.support), n_query, right)
 
 
 def _in_span(train: FloatRows, test: FloatRows) -> tuple[_Rows, _Rows]:
@@ -401,24 +414,28 @@ def _in_span(train: FloatRows, test: FloatRows) -> tuple[_Rows, _Rows]:
 
 
 def _summarise(
-    splits: Splits, kind: tuple[str, int, str], measured: Sequence[tuple[_Set, list[_Outcome]]], number: int
+    splits: Splits, kind: tuple[str, int, str], measured: Sequence[tuple[_Set, list[_Outcome]]]
 ) -> SeedVariance:
-    """Return the record of one strategy, k and probe, which is the `number`th of each outcome."""
+    """Return the record of one strategy, k and probe."""
     strategy, k, probe = kind
-    mine = [(one, outcomes) for one, outcomes in measured if (one.strategy, one.k_shot) == (strategy, k)]
+    mine = [
+        (one, [outcome for outcome in outcomes if probe in outcome.accuracies])
+        for one, outcomes in measured
+        if (one.strategy, one.k_shot) == (strategy, k)
+    ]
     why_not = [(one.seed, one.reason) for one in splits.skipped if (one.strategy, one.k_shot) == (strategy, k)]
     why_not += [(one.seed, problem) for one, _ in mine if (problem := _problem(one)) is not None]
-    seeds = sorted((_of_seed(one, outcomes, number) for one, outcomes in mine if outcomes), key=lambda one: one.seed)
-    every = [outcome.accuracies[number] for _, outcomes in mine for outcome in outcomes]
+    seeds = sorted((_of_seed(one, outcomes, probe) for one, outcomes in mine if outcomes), key=lambda one: one.seed)
+    every = [outcome.accuracies[probe] for _, outcomes in mine for outcome in outcomes]
     over = measure_spread([one.accuracy for one in seeds]) if seeds else None
     episodes = measure_spread(every) if seeds and strategy == EPISODIC else None
     return SeedVariance(splits.dataset, strategy, k, probe, tuple(seeds), over, episodes, tuple(sorted(why_not)))
 
 
-def _of_seed(one: _Set, outcomes: Sequence[_Outcome], number: int) -> SeedAccuracy:
+def _of_seed(one: _Set, outcomes: Sequence[_Outcome], probe: str) -> SeedAccuracy:
     return SeedAccuracy(
         seed=one.seed,
-        accuracy=math.fsum(outcome.accuracies[number] for outcome in outcomes) / len(outcomes),
+        accuracy=math.fsum(outcome.accuracies[probe] for outcome in outcomes) / len(outcomes),
         n_classes=one.n_classes,
         n_support=sum(outcome.n_support for outcome in outcomes),
         n_query=sum(outcome.n_query for outcome in outcomes),
