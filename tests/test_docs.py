@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import io
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -15,17 +16,22 @@ import pytest
 from pyarrow import parquet
 
 import overlens.errors
+from overlens.adjusted_scores import SCORE_COLUMNS
 from overlens.analysis import Analysis
+from overlens.bridge import BRIDGE_COLUMNS, CONFLICT_COLUMNS
 from overlens.calibration.choice import Calibration
 from overlens.calibration.thresholds import Thresholds
 from overlens.cli import overlens as command_line
-from overlens.config import FewShotConfig
+from overlens.config import SHORT_CLASSES, SPLIT_FORMATS, STRATEGIES, FewShotConfig
 from overlens.curves import curves_csv
+from overlens.fewshot.variance import COLUMNS as VARIANCE_COLUMNS
+from overlens.fewshot.variance import VARIANCE_PROBES, variance_json
 from overlens.layout import AnalysisLayout, CrossLayout
 from overlens.recall.measure import missed_csv
 from overlens.records import ModelInfo
 from overlens.run_options import config_from_options
 from overlens.testing import FakeEncoder, write_pictures
+from overlens.transfer.figures import CLASS_COLUMNS, FIGURE_COLUMNS
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DOCS = REPOSITORY / "docs"
@@ -156,6 +162,15 @@ ARGUMENTS = {
     "first": "{dataset1}", "second": "{dataset2}", "k_shot": "{k}", "n_classes": "{n}", "seed": "{s}",
     "coloured_by": "label",
 }  # fmt: skip
+SUFFIXES = {
+    "projection": ("html",),
+    "transfer": ("json",),
+    "curve": ("png",),
+    "seed_variance": ("json", "csv", "png"),
+    "label_bridge": ("json", "csv"),
+    "prediction_scores": ("json", "csv"),
+    "transfer_matrix": ("json", "csv"),
+}
 
 
 def names_of_files(layout: type, **known: str) -> Iterator[str]:
@@ -166,9 +181,10 @@ def names_of_files(layout: type, **known: str) -> Iterator[str]:
         if isinstance(member, Path):
             yield member.name
         elif callable(member) and not name.startswith("_"):
-            words = {**ARGUMENTS, "suffix": {"transfer": "json", "curve": "png"}.get(name, "html")}
-            arguments = [words.get(argument, f"{{{argument}}}") for argument in signature(member).parameters]
-            yield member(*arguments).name
+            for suffix in SUFFIXES.get(name, ("",)):
+                words = {**ARGUMENTS, "suffix": suffix}
+                arguments = [words.get(argument, f"{{{argument}}}") for argument in signature(member).parameters]
+                yield member(*arguments).name
 
 
 @pytest.mark.parametrize(
@@ -181,8 +197,8 @@ def names_of_files(layout: type, **known: str) -> Iterator[str]:
 def test_every_file_is_in_the_page_of_outputs(name: str):
     page = read(DOCS / "outputs.md")
     forms = {name, *(name.replace("{method}", method) for method in ("cosine", "verified", "tsne"))}
-    if name.endswith("_embeddings.npy"):
-        forms.add("…_embeddings.npy")
+    if name.endswith(("_embeddings.npy", "_rows.npy")):
+        forms.add(name.replace("{strategy}_{k}shot_{n}classes_seed{s}", "…"))
     assert any(form in page for form in forms), name
 
 
@@ -191,6 +207,11 @@ def analysis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Analysis]:
     folder = tmp_path_factory.mktemp("pictures")
     write_pictures(folder / "one", range(6))
     write_pictures(folder / "two", range(3, 9))
+    files = [path.relative_to(folder / "two") for path in sorted((folder / "two").rglob("*.png"))]
+    rows = [f"{path.as_posix()},{'abc'[place % 2]}\n" for place, path in enumerate(files)]
+    for model in ("x", "y"):
+        (folder / f"{model}.csv").write_text("image,predicted\n" + "".join(rows), encoding="utf-8")
+        rows = [row.replace(",b", ",c") for row in rows]
     result = overlens.analyze(
         {"one": folder / "one", "two": folder / "two"},
         encoder=FakeEncoder(),
@@ -199,7 +220,9 @@ def analysis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Analysis]:
         k_shots=(1,),
         n_classes=2,
         n_seeds=1,
+        n_episodes=2,
         evaluate_cross_dataset=True,
+        predictions=[f"two={folder / model}.csv" for model in ("x", "y")],
     )
     yield result
     result.workspace.close()
@@ -214,12 +237,31 @@ def keys_of(value: object) -> set[str]:
 
 
 def test_every_key_of_the_json_files_is_explained(analysis: Analysis):
-    keys = keys_of([analysis.to_json(), analysis.splits[0].to_json(), analysis.transfers[0].to_json()])
+    keys = keys_of([analysis.to_json(), analysis.transfer_matrix.to_json(), analysis.labels.to_json()])
+    keys |= keys_of([analysis.scores.to_json(), variance_json(analysis.variances["one"])])
+    keys |= keys_of([analysis.splits[0].to_json(), analysis.episodes[0].to_json()])
+    keys |= keys_of(json.loads(CrossLayout(analysis.output).transfer("one", "two", "json").read_text("utf-8")))
     keys |= {field.name for field in fields(ModelInfo)}
-    explained = " ".join(re.findall(r"^\| (`.*?) \|", read(DOCS / "outputs.md"), re.MULTILINE))
-    words = set(re.findall(r"[\w.]+", explained))
-    words |= {part for word in words for part in word.split(".")}
-    assert keys - {"one", "two"} <= words
+    verdicts = set(analysis.labels.to_json()["n_conflicts_by_verdict"])
+    words = first_cells(read(DOCS / "outputs.md"))
+    assert keys - {"one", "two"} - verdicts <= words
+    assert verdicts <= {*words, "through other images"}
+
+
+def first_cells(text: str) -> set[str]:
+    """The words in the first cells of a page's tables, and the parts of those with dots between."""
+    words = set(re.findall(r"[\w.]+", " ".join(re.findall(r"^\| (`.*?) \|", text, re.MULTILINE))))
+    return words | {part for word in words for part in word.split(".")}
+
+
+def test_every_key_of_a_lock_is_explained(analysis: Analysis):
+    lock = json.loads(AnalysisLayout(analysis.output, "one").splits_lock.read_text("utf-8"))
+    options = {field.name for field in fields(FewShotConfig)}
+    section = read(DOCS / "few-shot.md").partition("## The lock")[2].partition("\n## ")[0]
+    told = set(re.findall(r"`([\w_]+)`", section))
+    assert set(lock) | keys_of([lock["splits"], lock["images"]]) <= told
+    assert {"groups", "in_held_out", "basis"} == set(lock["copies"]) and set(lock["copies"]) <= told
+    assert set(lock["config"]) == options
 
 
 def test_every_column_of_the_tables_is_explained(analysis: Analysis):
@@ -228,6 +270,8 @@ def test_every_column_of_the_tables_is_explained(analysis: Analysis):
     for table in (CrossLayout(analysis.output).pairs, CrossLayout(analysis.output).groups):
         assert set(parquet.read_schema(table).names) <= explained
     head = curves_csv([]).strip().split(",") + missed_csv([], {}).strip().split(",")
+    head += [*FIGURE_COLUMNS, *CLASS_COLUMNS, *BRIDGE_COLUMNS, *CONFLICT_COLUMNS, *VARIANCE_COLUMNS]
+    head += [re.sub("_(all|leaked|clean)$", "", column) for column in SCORE_COLUMNS]
     assert set(head) <= set(re.findall(r"`(\w+)`", page))
 
 
@@ -244,7 +288,7 @@ def test_the_record_of_a_run_is_explained(analysis: Analysis):
     hidden = {"config", "matches", "workspace"}
     for field in fields(Analysis):
         assert field.name in hidden or f"result.{field.name}" in page, field.name
-    for name in ("overlap", "pairs", "failures", "to_json", "output"):
+    for name in ("overlap", "pairs", "failures", "to_json", "output", "splits", "episodes"):
         assert f"result.{name}" in page
     for name, kind in vars(overlens.errors).items():
         if isinstance(kind, type) and issubclass(kind, overlens.errors.OverlensError) and name != "DecodeError":
@@ -252,7 +296,8 @@ def test_the_record_of_a_run_is_explained(analysis: Analysis):
 
 
 def test_strategies_of_splits_are_explained():
-    assert all(f"`{strategy}`" in read(DOCS / "methods.md") for strategy in FewShotConfig().strategies)
+    page = read(DOCS / "few-shot.md")
+    assert all(f"`{name}`" in page for name in (*STRATEGIES, *SHORT_CLASSES, *SPLIT_FORMATS, *VARIANCE_PROBES))
 
 
 # ---- examples ----

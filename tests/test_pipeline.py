@@ -47,6 +47,7 @@ def result(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -
         generate_few_shot=True,
         k_shots=(1, 5),
         n_classes=3,
+        n_episodes=4,
         evaluate_cross_dataset=True,
     )
 
@@ -62,13 +63,7 @@ def documented_files() -> list[str]:
         files += [f"{own}/{method}_duplicates.json" for method in methods]
         files += [f"{own}/{name}_duplicate_examples_{method}.png" for method in (*methods, "verified")]
         files += [f"{own}/failures.csv"]
-        files += [
-            f"{own}/{name}_few_shot_splits/{strategy}_{k}shot_3classes_seed{seed}{end}"
-            for strategy in ("random", "stratified", "long_tail")
-            for k in (1, 5)
-            for seed in range(3)
-            for end in (".json", "_embeddings.npy")
-        ]
+        files += [f"{own}/{name}_few_shot_splits/{file}" for file in documented_splits()]
     cross = "dataset/cross"
     files += [f"{cross}/{a}_{b}_{method}_duplicates.json" for a, b in couples for method in methods]
     files += [
@@ -85,6 +80,22 @@ def documented_files() -> list[str]:
     files += [f"{cross}/overlap_curve_{method}.{end}" for method in (*methods, "verified") for end in ("csv", "png")]
     files += [f"{cross}/{table}.parquet" for table in ("pairs", "groups")] + [f"{cross}/low_information.csv"]
     files += [f"{cross}/cross_dataset_{a}_{b}.{end}" for a in names for b in names if a != b for end in ("json", "png")]
+    files += [f"{cross}/transfer_matrix.{end}" for end in ("json", "csv")] + [f"{cross}/transfer_classes.csv"]
+    files += [f"{cross}/transfer_matrix_{probe}.png" for probe in ("nearest_centroid", "knn", "logistic")]
+    files += [f"{cross}/label_bridge.{end}" for end in ("json", "csv")] + [f"{cross}/label_conflicts.csv"]
+    files += [f"{cross}/{a}_{b}_label_conflicts.png" for a, b in couples]
+    return files
+
+
+def documented_splits() -> list[str]:
+    files = ["splits.lock", "seed_variance.json", "seed_variance.csv", "seed_variance.png"]
+    for stem in (f"{k}shot_3classes_seed{seed}" for k in (1, 5) for seed in range(3)):
+        for strategy in ("random", "stratified", "long_tail"):
+            files += [f"{strategy}_{stem}{end}" for end in (".json", ".csv", "_embeddings.npy")]
+            files += [f"{strategy}_{stem}_{part}_embeddings.npy" for part in ("validation", "query")]
+            files += [f"coop/{strategy}_{stem}.json"]
+        files += [f"episodic_{stem}.json"]
+        files += [f"episodic_{stem}_{part}_rows.npy" for part in ("support", "validation", "query")]
     return files
 
 
@@ -97,7 +108,13 @@ def test_every_documented_file_is_there_and_opens(result: Analysis):
         elif path.suffix == ".json":
             json.loads(path.read_text(encoding="utf-8"))
         elif path.suffix == ".npy":
-            assert np.load(path, allow_pickle=False).dtype == np.float32
+            kind = np.int32 if path.stem.endswith("_rows") else np.float32
+            assert np.load(path, allow_pickle=False).dtype == kind
+        elif path.suffix == ".csv":
+            with path.open(newline="", encoding="utf-8") as stream:
+                assert len({len(row) for row in csv.reader(stream)}) == 1
+        elif path.suffix == ".lock":
+            assert json.loads(path.read_text(encoding="utf-8"))["lock_version"] == 1
         elif path.suffix == ".html":
             text = path.read_text(encoding="utf-8")
             assert "Plotly.newPlot" in text
@@ -245,13 +262,41 @@ def test_a_pattern_that_identifies_nothing_says_so(folders: dict[str, Path], tmp
 
 def test_splits_hold_rows_of_their_names(result: Analysis):
     folder = result.output / "dataset" / "one-data" / "analysis" / "one_few_shot_splits"
-    split = json.loads((folder / "random_5shot_3classes_seed1.json").read_text())
-    assert list(split) == ["dataset", "strategy", "k_shot", "n_classes", "seed", "names", "labels"]
+    stem = "random_5shot_3classes_seed1"
+    split = json.loads((folder / f"{stem}.json").read_text())
+    documented = ["dataset", "strategy", "k_shot", "n_classes", "seed", "names", "labels"]
+    assert list(split) == [*documented, "validation", "query", "test", "certificate"]
     assert len(set(split["names"])) == 15
+    parts = {"": split["names"], "_validation": split["validation"]["names"], "_query": split["query"]["names"]}
     features = result.datasets["one"]
-    rows = [features.keys.index(name) for name in split["names"]]
-    stored = np.load(folder / "random_5shot_3classes_seed1_embeddings.npy")
-    assert np.array_equal(stored, features.require_embeddings()[rows])
+    for part, names in parts.items():
+        rows = [features.keys.index(name) for name in names]
+        stored = np.load(folder / f"{stem}{part}_embeddings.npy")
+        assert np.array_equal(stored, features.require_embeddings()[rows])
+    drawn = [name for names in (*parts.values(), split["test"]["names"]) for name in names]
+    assert len(set(drawn)) == len(drawn) and set(drawn) <= set(features.keys)
+
+
+def test_no_copy_crosses_a_border_of_any_split(result: Analysis):
+    assert len(result.splits) == 3 * 18 and len(result.episodes) == 3 * 6
+    assert {one.certificate.n_crossing for one in (*result.splits, *result.episodes)} == {0}
+    folder = result.output / "dataset" / "one-data" / "analysis" / "one_few_shot_splits"
+    assert {split["certificate"]["n_crossing_groups"] for split in map(read_json, folder.glob("*shot_*.json"))} == {0}
+
+
+def test_tables_of_transfer_and_variance_hold_the_numbers_of_the_result(result: Analysis):
+    cross = result.output / "dataset" / "cross"
+    assert read_json(cross / "transfer_matrix.json") == result.transfer_matrix.to_json()
+    assert read_json(cross / "label_bridge.json") == result.labels.to_json()
+    pair = read_json(cross / "cross_dataset_one_two.json")
+    assert pair["figures"] == result.transfer_matrix.pair("one", "two").to_json()["figures"]
+    assert pair["removed_target"]["n_removed"] >= N_SHARED and pair["class_match"]["n_common_classes"] == 3
+    own = result.output / "dataset" / "two-data" / "analysis" / "two_few_shot_splits"
+    assert read_json(own / "seed_variance.json")["results"] == [one.to_json() for one in result.variances["two"]]
+
+
+def read_json(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def test_a_second_run_changes_no_byte_and_reads_no_image(result: Analysis, folders: dict[str, Path]):
@@ -268,6 +313,7 @@ def test_a_second_run_changes_no_byte_and_reads_no_image(result: Analysis, folde
         generate_few_shot=True,
         k_shots=(1, 5),
         n_classes=3,
+        n_episodes=4,
         evaluate_cross_dataset=True,
     )
     assert sum(again.read.values()) == encoder.n_encoded == 0
