@@ -41,7 +41,7 @@ def print_few_shot(analysis: "Analysis") -> None:
         add_row(table, splits.dataset, *(f"{count:,}" for count in counts), crossing)
     print_table(table)
     print_lines(_few_shot_lines(analysis))
-    if any(analysis.variances.values()):
+    if _shown_variances(analysis):
         print_table(_variance_table(analysis))
         print_lines(
             [
@@ -70,7 +70,7 @@ def _others(few_shot: "tuple[Splits, ...]") -> str:
 
 def _variance_table(analysis: "Analysis") -> "Table":
     """One row a dataset and strategy, one column a k: the mean accuracy of one probe, and how sure it is."""
-    shown = [one for measured in analysis.variances.values() for one in measured if one.probe == SHOWN_PROBE]
+    shown = _shown_variances(analysis)
     ks = list(dict.fromkeys(one.k_shot for one in shown))
     n_seeds = max((len(one.seeds) for one in shown), default=0)
     title = f"Accuracy of a {SHOWN_PROBE} probe on the query images, {counted(n_seeds, 'seed')}"
@@ -80,6 +80,12 @@ def _variance_table(analysis: "Analysis") -> "Table":
     for dataset, strategy in places:
         add_row(table, f"{dataset}, {strategy}", *(cells.get((dataset, strategy, k), "none") for k in ks))
     return table
+
+
+def _shown_variances(analysis: "Analysis") -> "list[SeedVariance]":
+    """Return what is known of one probe; nothing where no split could be measured."""
+    shown = [one for measured in analysis.variances.values() for one in measured if one.probe == SHOWN_PROBE]
+    return shown if any(one.spread is not None for one in shown) else []
 
 
 def _variance_cell(one: "SeedVariance") -> str:
@@ -164,6 +170,8 @@ def _print_leaks(analysis: "Analysis", pairs: "list[PairTransfer]") -> None:
 
 def _leak_cells(figure: "Figure") -> tuple[str, ...]:
     every, without = _share(figure.every), _share(figure.without)
+    if figure.without is not None:
+        without += f" (n {figure.without.n_test:,})"
     gap = figure.difference
     if gap is None or gap.value is None:
         return every, without, "none", ""
@@ -193,6 +201,8 @@ def _print_labels(analysis: "Analysis") -> None:
     if n := len(analysis.labels.conflicts):
         conflicts = counted(n, "pair of copies has", "pairs of copies have")
         lines.append(f"{conflicts} classes that do not match: {layout.label_conflicts}")
+    elif analysis.copies is not None and len(analysis.copies.groups):
+        lines.append("No copies have classes that do not match.")
     print_lines([*lines, ""] if lines else [])
 
 
