@@ -62,7 +62,7 @@ def _row(option: click.Option, context: click.Context) -> str:
     default = option.get_default(context)
     values = default if isinstance(default, tuple) else (default,)
     is_stated = not option.is_flag and all(isinstance(value, str | int | float | Path) for value in values)
-    shown = f"`{', '.join(map(str, values))}`" if is_stated else ""
+    shown = f"`{', '.join(map(str, values))}`" if is_stated and values else ""
     return f"| `{option.opts[0]}` | {kind} | {shown} | {option.help} |"
 
 

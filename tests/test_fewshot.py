@@ -18,7 +18,7 @@ from overlens.config import STRATEGIES as CONFIGURED
 from overlens.config import DatasetSpec, FewShotConfig
 from overlens.errors import ConfigError, DatasetError
 from overlens.fewshot.certificate import count_crossing
-from overlens.fewshot.draw import draw_splits
+from overlens.fewshot.draw import draw_splits, require_long_classes
 from overlens.fewshot.pictures import KnownCopies, Shots
 from overlens.fewshot.strategies import EPISODIC, STRATEGIES
 from overlens.groups.find import NO_GROUP
@@ -236,6 +236,22 @@ def test_a_crossing_group_counts_once():
     groups = np.array([0, 0, 0, 1, 1, NO_GROUP, NO_GROUP], np.int32)
     assert count_crossing(groups, [np.array([0, 3]), np.array([1, 5]), np.array([2, 6])]) == 1
     assert count_crossing(groups, [np.array([0, 1, 5]), np.array([3, 4, 6])]) == 0
+
+
+def test_a_picture_with_many_copies_is_drawn_no_more_often_than_others():
+    images = [("c", 0)] * 10 + [("c", NO_GROUP)] * 9 + [("d", NO_GROUP)] * 10
+    keys = [f"{i:02d}.jpg" for i in range(len(images))]
+    config = FewShotConfig(k_shots=(1,), n_classes=2, n_seeds=600, n_query=1, n_validation=0, strategies=("random",))
+    drawn = draw_splits("D", keys, [label for label, _ in images], config=config, copies=known(images)).drawn
+    # 600 draws with chance 1/10: a standard deviation is 7.3.
+    assert 30 < sum(keys[0] in split.names for split in drawn) < 90
+    assert not any(key in split.names for split in drawn for key in keys[1:10])
+
+
+def test_short_classes_are_an_error_before_any_copy_is_known():
+    with pytest.raises(ConfigError, match="'c0' has 1"):
+        require_long_classes("D", LABELS, replace(SMALL, short_classes="error"))
+    require_long_classes("D", LABELS[-19:], replace(SMALL, short_classes="error"))
 
 
 def test_copies_with_two_classes_are_in_no_split():

@@ -90,12 +90,11 @@ def _shares_images(pair: PairTransfer) -> bool:
 
 
 def _clean(figure: Figure) -> CleanAccuracy | None:
-    """Return the accuracy without the overlap; the change is told from all images to those that remain."""
+    """Return the accuracy without the overlap, and what the overlap adds."""
     if figure.without is None:
         return None
     gap = figure.difference or Estimate(None, None, None, 0, 0, None)
-    change, low, high = (None if end is None else -end for end in (gap.value, gap.upper, gap.lower))
-    return CleanAccuracy(figure.without.value, figure.without.n_test, change, low, high)
+    return CleanAccuracy(figure.without.value, figure.without.n_test, gap.value, gap.lower, gap.upper)
 
 
 def _distances(matrix: TransferMatrix) -> dict[tuple[str, str], DistanceCell]:

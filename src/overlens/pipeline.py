@@ -11,7 +11,7 @@ from itertools import chain
 
 from overlens.analysis import Analysis
 from overlens.atomic import sole_writer, write_json, write_text
-from overlens.benchmark.asked import Asked, read_asked
+from overlens.benchmark.asked import Asked, read_asked, tell_class_map
 from overlens.benchmark.few_shot import make_splits, measure_variances
 from overlens.benchmark.scores import bridge_labels, score_models
 from overlens.benchmark.transfer import measure_transfers
@@ -206,6 +206,7 @@ def _make_benchmarks(analysis: Analysis, inputs: _Inputs, progress: Progress) ->
     carried, transfer_notices = measure_transfers(analysis, inputs.asked, progress)
     labels, label_notices = bridge_labels(analysis, inputs.asked, progress)
     scores, score_notices = score_models(analysis, inputs.asked, progress)
+    map_notices = tell_class_map(inputs.asked, list(analysis.datasets.values()))
     analysis = replace(
         analysis,
         few_shot=splits,
@@ -215,7 +216,7 @@ def _make_benchmarks(analysis: Analysis, inputs: _Inputs, progress: Progress) ->
         labels=labels,
         scores=scores,
     )
-    return analysis, [*split_notices, *transfer_notices, *label_notices, *score_notices]
+    return analysis, [*map_notices, *split_notices, *transfer_notices, *label_notices, *score_notices]
 
 
 def _tell_basis(analysis: Analysis) -> list[str]:

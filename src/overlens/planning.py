@@ -16,6 +16,7 @@ from overlens.counted import counted
 from overlens.decode import SCALED_NOTICE
 from overlens.encoders import Encoder, LoadedEncoder, load_encoder, wrap_encoder
 from overlens.errors import ConfigError, DatasetError
+from overlens.fewshot.draw import require_long_classes
 from overlens.hashes.compute import check_hash_size
 from overlens.layout import AnalysisLayout, CrossLayout
 from overlens.notices import tell
@@ -64,8 +65,7 @@ def plan_images(config: RunConfig, encoder: Encoder | None = None) -> ImagePlan:
         for spec in config.datasets
     ]
     _require_identifiers(config, listings)
-    if config.few_shot or config.evaluate_cross_dataset:
-        _require_labels({listing.dataset: listing.labels for listing in listings})
+    _require_classes(config, {listing.dataset: listing.labels for listing in listings})
     notices = tell_unused(config, has_object=encoder is not None)
     notices += [sentence for listing in listings for sentence in tell(listing.dataset, listing.notices)]
     notices += _tell_same_files(listings)
@@ -85,8 +85,7 @@ def plan_published(config: RunConfig, encoder: Encoder | None = None) -> Materia
         for spec in config.datasets
     ]
     _require_columns(config, found)
-    if config.few_shot or config.evaluate_cross_dataset:
-        _require_labels({published.features.dataset: published.features.labels for published in found})
+    _require_classes(config, {published.features.dataset: published.features.labels for published in found})
     notices = tell_unused(config)
     notices += [line for published in found for line in tell(published.features.dataset, published.notices)]
     model = _common_model(found) if config.needs_embeddings else None
@@ -212,12 +211,28 @@ def _require_identifiers(config: RunConfig, listings: Sequence[Listing]) -> None
         )
 
 
+def _require_classes(config: RunConfig, datasets: Mapping[str, Sequence[str | None]]) -> None:
+    """Refuse what needs classes where there are none, and classes that have too few images whatever their copies are.
+
+    What is held out gets no splits, so it needs no classes for them.
+    """
+    held_out = config.few_shot.held_out if config.few_shot is not None else ()
+    if config.evaluate_cross_dataset:
+        _require_labels(datasets)
+    elif config.few_shot is not None:
+        _require_labels({dataset: labels for dataset, labels in datasets.items() if dataset not in held_out})
+    if config.few_shot is not None and config.few_shot.short_classes == "error":
+        for dataset in (name for name in datasets if name not in held_out):
+            require_long_classes(dataset, datasets[dataset], config.few_shot)
+
+
 def _require_labels(datasets: Mapping[str, Sequence[str | None]]) -> None:
     for dataset, labels in datasets.items():
         if not any(label is not None for label in labels):
             raise ConfigError(
                 f"few-shot splits and generalization need labels, and {dataset} has none; add --use-ground-truth if it "
-                "has a 2_ground_truth.json, or give it a labels.json, class sub-folders or a manifest with labels"
+                "has a 2_ground_truth.json, or give it a labels.json, class sub-folders or a manifest with labels; or, "
+                "if splits must only share no image with it, name it by --held-out"
             )
 
 

@@ -47,6 +47,7 @@ _TIE_DIGITS = 12
 # Opposite vectors of length 1 sum to less than this by rounding alone.
 _ZERO_LENGTH = 1e-7
 _ROWS_AT_ONCE = 2048
+_DISTANCES_AT_ONCE = 1 << 21
 
 Codes = NDArray[np.int64]
 Classify = Callable[[FloatRows], Codes]
@@ -123,7 +124,8 @@ def _fit_neighbours(train: FloatRows, codes: Codes) -> FittedProbe:
 
     n_neighbours = min(NEIGHBOURS, len(train))
     model = KNeighborsClassifier(n_neighbours, metric="cosine", algorithm="brute").fit(train, codes)
-    return FittedProbe(_in_codes(model))
+    # All distances of some rows at a time, which would be gigabytes for all.
+    return FittedProbe(_in_codes(model, max(1, _DISTANCES_AT_ONCE // len(train))))
 
 
 def _fit_logistic(train: FloatRows, codes: Codes) -> FittedProbe:
@@ -187,10 +189,10 @@ class _Quiet:
 _QUIET = _Quiet()
 
 
-def _in_codes(model: Any) -> Classify:  # noqa: ANN401 - scikit-learn ships no types
+def _in_codes(model: Any, rows_at_once: int = _ROWS_AT_ONCE) -> Classify:  # noqa: ANN401 - scikit-learn ships no types
     def classify(test: FloatRows) -> Codes:
-        # scikit-learn refuses to classify no rows.
-        return np.asarray(model.predict(test), np.int64) if len(test) else np.zeros(0, np.int64)
+        parts = [model.predict(test[start : start + rows_at_once]) for start in range(0, len(test), rows_at_once)]
+        return np.concatenate([np.zeros(0, np.int64), *parts])
 
     return classify
 

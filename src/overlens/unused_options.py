@@ -35,6 +35,8 @@ def _without_effect(config: RunConfig, has_object: bool) -> Iterator[tuple[tuple
     """Yield options that have no effect in this run, and why."""
     if config.ignored:
         yield config.ignored, "no few-shot splits are drawn without --generate-few-shot"
+    if not config.evaluate_cross_dataset:
+        yield ("class_map",), "classes are matched only with --evaluate-cross-dataset"
     yield from _encoder_options(config, has_object)
     yield from _pair_options(config)
     for method, option in (("tsne", "tsne_perplexity"), ("umap", "umap_neighbors")):

@@ -83,16 +83,19 @@ def _write(
     assert run.few_shot is not None
     layout = AnalysisLayout(run.output_root, features.dataset)
     files = None if images is None else _files(run, images)
+    for suffix in ("json", "csv", "png"):  # of other splits, they must not stand beside these if the run is killed
+        layout.seed_variance(suffix).unlink(missing_ok=True)
     written = write_splits(splits, features, layout, files=files, formats=run.few_shot.formats)
-    if images is not None:
+    if images is not None and len(splits):
         origin = LabelOrigin(features.label_source, run.use_ground_truth, run.max_images)
         write_lock(make_lock(splits, digested_images(images), run.few_shot, origin=origin, copies=copies), layout)
     reasons = dict.fromkeys(f"{skipped.k_shot}-shot splits: {skipped.reason}" for skipped in splits.skipped)
     unknown = why_unknown(run, features.dataset)
+    none = [] if len(splits) else ["no split could be drawn, so there is none, and no lock"]
     uncertain = [f"no split is certified free of leaks: {unknown}"] if unknown else []
     crossing = [f"groups of copies that cross a border of a split, over all splits: {splits.n_crossing}"]
     leaks = crossing if splits.n_crossing else []
-    return tell(features.dataset, [*uncertain, *leaks, *splits.notices, *reasons, *written.notices])
+    return tell(features.dataset, [*none, *uncertain, *leaks, *splits.notices, *reasons, *written.notices])
 
 
 def _files(run: RunConfig, images: KnownImages) -> ImageFiles:

@@ -61,6 +61,16 @@ def certificate_basis(analysis: Analysis) -> dict[str, object]:
     n_pairs, digest = digest_pairs(analysis.copies, list(analysis.datasets.values()))
     return {
         **told["basis"],
+        "searched": {
+            name: {
+                "attempted": features.n_attempted,
+                "kept": features.n_kept,
+                "failed": features.n_failed,
+                "low_information": analysis.copies.n_low_information[name],
+            }
+            for name, features in analysis.datasets.items()
+        },
+        "max_images": analysis.config.max_images,
         "n_images_at_candidate_bound": told["n_images_at_candidate_bound"],
         "encoder": None if analysis.model is None else asdict(analysis.model),
         "n_verified_pairs": n_pairs,

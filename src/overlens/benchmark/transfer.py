@@ -11,12 +11,14 @@ from overlens.atomic import replaced_text, write_json
 from overlens.benchmark.asked import Asked
 from overlens.benchmark.known import groups_of
 from overlens.class_matching import ClassMatch, DatasetClasses, Side, match_classes
+from overlens.counted import counted
 from overlens.layout import CrossLayout
 from overlens.notices import tell
+from overlens.probes import PROBES
 from overlens.progress import Progress
 from overlens.records import Features
 from overlens.transfer.centroids import Transfer, measure_transfer
-from overlens.transfer.figures import rounded
+from overlens.transfer.figures import PairTransfer, rounded
 from overlens.transfer.inputs import CommonClasses, Labelled
 from overlens.transfer.matrix import TransferMatrix, measure_matrix
 
@@ -122,9 +124,25 @@ def _tell(analysis: Analysis, carried: Carried) -> list[str]:
         is_first = list(analysis.datasets).index(couple[0]) < list(analysis.datasets).index(couple[1])
         matching = carried.matches[couple].notices if analysis.copies is None and is_first else ()
         told += tell(f"{couple[0]} to {couple[1]}", [*transfer.notices, *matching])
-        told += tell(f"{couple[0]} to {couple[1]}", carried.matrix.pair(*couple).notices)
+        pair = carried.matrix.pair(*couple)
+        told += tell(f"{couple[0]} to {couple[1]}", [*pair.notices, *_tell_lost(pair)])
     for dataset in carried.matrix.datasets:
         told += tell(f"within {dataset}", carried.matrix.pair(dataset, dataset).notices)
+    if analysis.config.reference is not None and analysis.copies is not None:
+        words = "no copies were looked for within the reference, so its in-domain accuracy may rest on copies"
+        told += tell(f"within {analysis.config.reference}", [words])
     if analysis.copies is None:
         told += tell("generalization", ["no copies were verified, so nothing is known of it without the overlap"])
     return told
+
+
+def _tell_lost(pair: PairTransfer) -> list[str]:
+    """Say where classes are lost with the overlap: then both figures are not of the same problem."""
+    figure = pair.figure(f"accuracy_{PROBES[0]}")
+    n_every, n_without = figure.every.n_classes, None if figure.without is None else figure.without.n_classes
+    if n_every is None or n_without is None or n_every == n_without:
+        return []
+    return [
+        f"of {counted(n_every, 'common class', 'common classes')} {n_without} remain without the overlap, so figures "
+        "with and without it are of different problems"
+    ]

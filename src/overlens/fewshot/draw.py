@@ -57,6 +57,19 @@ def draw_splits(
     return Splits(dataset, tuple(drawn), tuple(episodes), tuple(drawer.skipped()), pool.left_out, tuple(notices))
 
 
+def require_long_classes(dataset: str, labels: Sequence[str | None], config: FewShotConfig) -> None:
+    """Raise ConfigError if a class has too few images for the splits, even if none of them were copies.
+
+    Args:
+        dataset: Name of the dataset.
+        labels: Class id of each image or None.
+        config: What to draw.
+    """
+    pool = find_pool(list(map(str, range(len(labels)))), labels, None, allow_leaks=True)
+    for _ in _Drawer(dataset, pool, config, Certifier(config, None, pool.left_out)).tell_short():
+        pass
+
+
 class _Drawer:
     """Draws the splits of one dataset; remembers the order of each class and seed, which all strategies share."""
 
@@ -117,7 +130,8 @@ class _Drawer:
             if short:
                 classes = f"{len(short)} of {counted(len(counts), 'class', 'classes')}"
                 n_left = sum(counts[class_id] < 2 for class_id in short)
-                fewer = f"fewer images of these are drawn, and none of {n_left} with a single picture"
+                single = f", and none of {n_left} with a single picture" if n_left else ""
+                fewer = f"fewer images of these are drawn{single}"
                 what = "these take no part (--short-classes fewer takes what they have)"
                 yield (
                     f"{k}-shot: {classes} have fewer than {self._unit(shots.demand)} ({shots}); "

@@ -5,14 +5,15 @@ crosses from one part to another and k shots are k different pictures. Left out 
 whose images have several classes, because one of these must be wrong or the picture shows both, and pictures that a
 dataset held out has, too.
 
-The order of a class is a draw by seed, class and names (`overlens.sampler`); of a picture its first image counts. The
-support comes from the beginning of the order and query and validation from its end: so the 1-shot support is part of
-the 5-shot support, and where there are enough pictures both are measured on the same query.
+The order of a class is a draw by seed, class and names (`overlens.sampler`). Of a picture its first image by name is
+drawn, so that one with many copies is drawn no more often than others. The support comes from the beginning of the
+order, query and validation from its end: so the 1-shot support is part of the 5-shot support, and where there are
+enough pictures both are measured on the same query.
 
 Shapes: n images of a dataset.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -66,20 +67,13 @@ class Pool:
 
     def order_pictures(self, class_id: str, seed: int, purpose: str = "image") -> list[str]:
         """Return one image of each picture of a class, in the order in which a seed takes them."""
-        rows = self.classes[class_id]
-        return self._first_of_each(order(rows, seed, purpose, class_id), rows)
+        return order(self.list_pictures(class_id), seed, purpose, class_id)
 
     def list_pictures(self, class_id: str) -> list[str]:
         """Return one image of each picture of a class, the first by name, sorted."""
-        rows = self.classes[class_id]
-        return self._first_of_each(sorted(rows), rows)
-
-    def _first_of_each(self, names: Iterable[str], rows: Mapping[str, int]) -> list[str]:
-        if not self.group_of:
-            return list(names)
+        rows, first = self.classes[class_id], []
         seen: set[int] = set()
-        first = []
-        for name in names:
+        for name in sorted(rows):
             group = self.group_of.get(rows[name])
             if group is None or group not in seen:
                 first.append(name)

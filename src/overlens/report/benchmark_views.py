@@ -24,7 +24,7 @@ class CleanAccuracy:
     Attributes:
         accuracy: The accuracy; None where nothing remains to be tested.
         n_images: Target images that remain.
-        change: `accuracy` less that with all images: below 0 where leakage helped; None where one is missing.
+        change: The accuracy with all images less this one: above 0 where leakage helped; None where one is missing.
         low: Lower end of the 95 % interval of the change, or None.
         high: Upper end, or None.
     """

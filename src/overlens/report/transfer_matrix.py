@@ -154,8 +154,8 @@ def _notes(view: TransferMatrixView) -> tuple[str, ...]:
         notes.append("Copies were not verified, so it is not known how much of the accuracy is leakage.")
     elif any(cell.clean is not None for cell in view.cells.values()):
         notes.append(
-            "Below the line: without the images that have a verified copy in the other dataset, and the change in "
-            "points with its 95 % interval. No line: none are shared."
+            "Below the line: without the images that have a verified copy in the other dataset, and how much "
+            "these add, in points, with its 95 % interval. No line: none are shared."
         )
     else:
         notes.append("No two of these datasets share a verified copy.")

@@ -335,12 +335,7 @@ def _notices(source: Side, target: Side, classes: tuple[ClassTransfer, ...]) -> 
         if side.n_unlabelled:
             yield f"{side.dataset}: images without a class, left out: {side.n_unlabelled} of {side.n_images}"
     if not classes:
-        yield f"{source.dataset} and {target.dataset} have no class id in common"
-    spelling = {class_id.casefold(): class_id for class_id in source.only_here}
-    alike = [(spelling[other.casefold()], other) for other in target.only_here if other.casefold() in spelling]
-    if alike:
-        first, second = alike[0]
-        yield f"class ids that differ in case only, not matched: {len(alike)} (first: {first!r} and {second!r})"
+        yield f"{source.dataset} and {target.dataset} have no class in common"
     undefined = [entry.class_id for entry in classes if entry.centroid_similarity is None]
     if undefined:
         yield f"classes whose mean vector is zero, hence no similarity: {len(undefined)} (first: {undefined[0]!r})"
