@@ -58,9 +58,7 @@ def new_folder(path: Path) -> Iterator[Path]:
         with _told(path):
             partial.mkdir(parents=True)
             yield partial
-            for file in partial.iterdir():
-                _flush(file)
-            flush_folder(partial)
+            _flush_tree(partial)
             partial.rename(path)
             flush_folder(path.parent)
     except BaseException:
@@ -174,6 +172,16 @@ def flush_folder(folder: Path) -> None:
     """Make the names in `folder` durable, where the platform can."""
     if os.name == "posix":
         _flush(folder)
+
+
+def _flush_tree(folder: Path) -> None:
+    """Make all files and names below `folder` durable; a link is a name, and what it leads to is not ours."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            _flush_tree(path)
+        elif not path.is_symlink():
+            _flush(path)
+    flush_folder(folder)
 
 
 def _flush(path: Path) -> None:

@@ -126,7 +126,7 @@ def _print_matrix(analysis: "Analysis", matrix: "TransferMatrix") -> None:
 
 
 def _transfer_table(analysis: "Analysis") -> "Table":
-    columns = "common\nclasses", "images", "centroid\nsimilarity", "with other\nclasses", "accuracy"
+    columns = "common\nclasses", "images", "centroid\nsimilarity", "with other\nclasses", "nearest\ncentroid"
     table = new_table("Generalization, mean over the common classes", "", *columns)
     for transfer in (one for one in analysis.transfers if one.classes):
         mean = transfer.class_average

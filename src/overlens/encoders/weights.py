@@ -19,7 +19,7 @@ from overlens.errors import ModelError
 PROBE_TIMEOUT_S = 5.0
 WAYS_OUT = (
     "use a local file (--weights PATH), the encoder that needs no network (--clip-model offline; it is not CLIP), "
-    "or no encoder (--method perceptual --projections none)"
+    "or no encoder (--method perceptual --projections none, and neither few-shot splits nor generalization)"
 )
 SINGLE_TENSORS = "model.safetensors"
 TENSORS_INDEX = "model.safetensors.index.json"
