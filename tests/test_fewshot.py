@@ -361,6 +361,9 @@ def test_too_few_classes_are_all_used_and_said():
         "no class has 12 pictures or more; the most in one class: 10"
     }
     assert "9-shot: 4 classes were asked for; 1 can take part" in splits.notices
+    words = "all classes that can take part are in every split, so random, stratified, long_tail are the same"
+    assert f"9-shot: {words}" in splits.notices
+    assert not any(words in notice for notice in draw_splits("D", KEYS, LABELS, config=SMALL).notices)
 
 
 def test_the_name_of_the_dataset_moves_nothing():

@@ -214,11 +214,11 @@ class PredictionScores:
         }
 
     def to_csv(self) -> str:
-        """Return one row a score with the columns `SCORE_COLUMNS`; what there is not is empty."""
+        """Return one row a score with the columns `SCORE_COLUMNS`, floats to 6 digits; what there is not is empty."""
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
         table.writerow(SCORE_COLUMNS)
-        table.writerows(map(_row, self.scores))
+        table.writerows([_rounded(value) for value in _row(one)] for one in self.scores)
         return text.getvalue()
 
     def to_pandas(self) -> "pandas.DataFrame":

@@ -51,7 +51,7 @@ def draw_splits(
         )
     pool = find_pool(keys, labels, copies, allow_leaks=config.allow_leaks)
     drawer = _Drawer(dataset, pool, config, Certifier(config, copies, pool.left_out, why_unknown))
-    notices = [*drawer.tell_short(), *_tell(pool.left_out)]
+    notices = [*drawer.tell_short(), *drawer.tell_alike(), *_tell(pool.left_out)]
     drawn = drawer.certifier.certify_seeds(list(drawer.splits()))
     episodes = drawer.certifier.certify_seeds(list(drawer.episodes()))
     return Splits(dataset, tuple(drawn), tuple(episodes), tuple(drawer.skipped()), pool.left_out, tuple(notices))
@@ -140,6 +140,14 @@ class _Drawer:
             n_eligible = len(self._eligible[k])
             if 0 < n_eligible < config.n_classes:
                 yield f"{k}-shot: {config.n_classes} classes were asked for; {n_eligible} can take part"
+
+    def tell_alike(self) -> Iterator[str]:
+        """Say where strategies choose among no more classes than are asked for, and so draw the same splits."""
+        plain = [strategy for strategy in dict.fromkeys(self._config.strategies) if strategy != EPISODIC]
+        alike = [k for k, classes in self._eligible.items() if 0 < len(classes) <= self._config.n_classes]
+        if alike and len(plain) > 1:
+            shots = ", ".join(f"{k}-shot" for k in dict.fromkeys(alike))
+            yield f"{shots}: all classes that can take part are in every split, so {', '.join(plain)} are the same"
 
     def _draw(self, strategy: str, k: int, seed: int) -> Split:
         chosen = sorted(STRATEGIES[strategy](self._eligible[k], self._config.n_classes, seed))
