@@ -120,7 +120,8 @@ def _lines(one: "CheckedSplits") -> list[str]:
         lines.append(f"  drawn today and not in the lock: {_some(one.additional)}")
     if one.n_files:
         n_good = one.n_files - len(one.wrong_files)
-        lines.append(f"  files beside the lock: {n_good:,} of {one.n_files:,} hold what it says")
+        absent = f"; {n - one.n_files:,} are not there" if n > one.n_files else ""
+        lines.append(f"  files beside the lock: {n_good:,} of {one.n_files:,} hold what it says{absent}")
     lines += [f"  {file}: {reason}" for file, reason in [*one.wrong_files.items()][:N_SHOWN]]
     return lines
 
@@ -165,10 +166,14 @@ def _failure(one: "CheckedSplits") -> str:
         if seen
         else "its images are the same: this version of overlens draws otherwise, which is a fault of it"
     )
+    is_only_new = bool(matched.new) and not any(n for n, word in counts if word != "new")
+    step = "leave out the new images" if is_only_new else "restore the images"
+    if not seen:
+        step = f"draw with overlens {one.lock.overlens}, which made the lock"
     nothing = f"; nothing can be drawn: {one.why_not_drawn}" if one.why_not_drawn else ""
     return (
-        f"{name}: {len(one.differing):,} of {counted(len(one.lock.splits), 'split')} differ ({why}){nothing}; restore "
-        "the images, or take the splits from their files and not from a new draw"
+        f"{name}: {len(one.differing):,} of {counted(len(one.lock.splits), 'split')} differ ({why}){nothing}; "
+        f"{step}, or take the splits from their files and not from a new draw"
     )
 
 
