@@ -1,4 +1,4 @@
-"""The digest of a file: whether it still holds the bytes that were written."""
+"""Digests: of a file, whether it still holds the bytes that were written, and of texts one after the other."""
 
 import hashlib
 from pathlib import Path
@@ -16,3 +16,13 @@ def digest_if_there(path: Path) -> str | None:
         return digest_file(path)
     except OSError:
         return None
+
+
+def framed(text: str) -> bytes:
+    """Return the bytes of a text behind their number, so that texts one after the other read in one way only.
+
+    The number is 8 bytes, the greatest first; the text is UTF-8. A name that is not Unicode is no reason to stop
+    (Python: `errors="surrogatepass"`).
+    """
+    data = text.encode(errors="surrogatepass")
+    return len(data).to_bytes(8, "big") + data
