@@ -46,7 +46,8 @@ class Containment:
         method: "verified", "cosine" or "perceptual".
         title: The method in words.
         criterion: When two images match, in words.
-        counts: `counts[a][b]` images of dataset a with a match in b; on the diagonal within a; None where nobody looked.
+        counts: `counts[a][b]` images of dataset a with a match in b, on the diagonal within a; None if nobody
+            looked.
         by_rung: Rung -> the same table for pairs of this rung or a surer one; only for "verified".
         file: Where the numbers are.
     """
@@ -235,7 +236,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """A file of results: its address, its path below the results as people read it, what it is, and its size in bytes."""
+    """A file of results: its address, its path below the results for people, what it is, and its size in bytes."""
 
     address: str
     path: str
