@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import overlens
-from overlens.bridge import BRIDGE_COLUMNS, CONFLICT_COLUMNS, compare_labels
+from overlens.bridge import BRIDGE_COLUMNS, compare_labels
 from overlens.class_matching import ClassMap
 from overlens.edges import Edges
 from overlens.groups.find import KeepRule, find_groups
+from overlens.label_conflicts import CONFLICT_COLUMNS
 from overlens.records import Features
 from overlens.roster import Roster
 from overlens.verdicts import EDITED, SAME_BYTES, SAME_PICTURE, SAME_SCENE
@@ -117,21 +118,37 @@ def test_a_mapping_settles_what_is_no_conflict_also_within_a_dataset():
 
 def test_nothing_shared_is_said():
     found = compare([["x"], ["x"]], [])
-    assert (found.bridges[0].rows, found.bridges[0].share_agreeing, found.conflicts) == ((), None, ())
+    assert (found.bridges[0].rows, found.bridges[0].share_agreeing, list(found.conflicts)) == ((), None, [])
     assert found.notices == ("a and b share no verified picture, so there is no label bridge between them",)
     assert compare([["x", "y"]], [(0, 1, SAME_BYTES, 1)]).conflicts[0].dataset_2 == "a"
-    assert compare([[], []], []).conflicts == ()
+    assert not compare([[], []], []).conflicts
 
 
-def test_tables_hold_what_the_records_do():
+@pytest.mark.parametrize(
+    ("pairs", "said"),
+    [
+        ([], "no two datasets share a verified picture, so there is no label bridge"),
+        ([(0, 1)], "no verified picture is shared, so there is no label bridge, by a and c; b and c"),
+        ([(0, 1), (1, 2)], None),
+    ],
+    ids=["none", "some", "all"],
+)
+def test_what_shares_nothing_is_said_in_one_sentence(pairs, said):
+    found = compare([["x"], ["x"], ["x"]], [(*pair, SAME_BYTES, 1) for pair in pairs])
+    assert [notice for notice in found.notices if "label bridge" in notice] == ([said] if said else [])
+
+
+def test_tables_hold_what_the_records_do(tmp_path):
     found = compare([["=x", "y"], ["z", "y"]], [(0, 2, EDITED, 0.5), (1, 3, EDITED, 0.5)])
     json.dumps(found.to_json(), allow_nan=False)
     assert found.to_json()["n_conflicts_by_verdict"] == {"edited": 1}
     head, *lines = csv.reader(io.StringIO(found.bridge_csv()))
-    assert (tuple(head), lines[0]) == (BRIDGE_COLUMNS, ["a", "b", "=x", "=x", "z", "z", "1", "1.0", "1.0", "False"])
+    assert (tuple(head), lines[0]) == (BRIDGE_COLUMNS, ["a", "b", "'=x", "'=x", "z", "z", "1", "1.0", "1.0", "False"])
     head, *lines = csv.reader(io.StringIO(found.conflicts_csv()))
     assert tuple(head) == CONFLICT_COLUMNS
-    assert lines == [["a", "a0", "=x", "=x", "b", "b0", "z", "z", "edited", "0.5", "0"]]
+    assert lines == [["a", "a0", "'=x", "'=x", "b", "b0", "z", "z", "edited", "0.5", "0"]]
+    found.write_conflicts(tmp_path / "conflicts.csv")
+    assert (tmp_path / "conflicts.csv").read_bytes() == found.conflicts_csv().encode()
 
 
 def test_tables_as_frames():
@@ -214,7 +231,7 @@ def test_two_collections_of_paintings_agree_on_their_saints(art):
         "11HH(MARY MAGDALENE)": 17,
     }
     assert all(row.class_a == row.class_b and row.agrees for row in bridge.rows)
-    assert (found.conflicts, bridge.match.only_source) == ((), ("11F(MARY)",))
+    assert (len(found.conflicts), bridge.match.only_source) == (0, ("11F(MARY)",))
 
 
 def test_a_wrong_label_in_one_collection_is_found(art):

@@ -1,15 +1,16 @@
 """The pictures of the benchmarks of a run: transfer as a matrix, accuracy over the seeds, copies of two classes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import combinations_with_replacement
 
 from overlens.analysis import Analysis
 from overlens.atomic import write_bytes
-from overlens.bridge import Conflict, LabelComparison
+from overlens.bridge import LabelComparison
 from overlens.features import KnownImages
 from overlens.fewshot.variance import SeedVariance, Spread
 from overlens.gallery_pictures import Shelf
+from overlens.label_conflicts import Conflict
 from overlens.layout import AnalysisLayout, CrossLayout
 from overlens.matching import EXAMPLES
 from overlens.probes import PROBES
@@ -148,25 +149,26 @@ def _draw_conflicts(
 ) -> None:
     """Draw the surest conflicts of every two datasets, and within each, that have any."""
     shelves = {images.listing.dataset: Shelf(analysis, images) for images in known}
-    rows = {name: {key: row for row, key in enumerate(shelf.keys)} for name, shelf in shelves.items()}
     compared = {(one.dataset_a, one.dataset_b): one.n_with_both_labels for one in labels.bridges}
     for couple in combinations_with_replacement(shelves, 2):
-        found = [one for one in labels.conflicts if (one.dataset_1, one.dataset_2) == couple]
-        if found:
-            sides = [(shelves[one.dataset_1].facts(rows[one.dataset_1][one.image_1]), one) for one in found[:EXAMPLES]]
-            path = CrossLayout(analysis.output).conflict_gallery(*couple)
-            made_of = fingerprint(drawn_by(), sides, len(found), compared.get(couple))
-            if not results.holds(path, made_of):
-                cards = tuple(_card(one, shelves, rows) for one in found[:EXAMPLES])
-                write_bytes(path, draw_conflicts(ConflictView(couple, cards, len(found), compared.get(couple))))
-                results.record(path, made_of)
+        found = labels.conflicts.between(*couple)
+        if not found:
+            continue
+        shown, sides = found[:EXAMPLES], (shelves[couple[0]], shelves[couple[1]])
+        facts = [[shelf.facts(row) for shelf, row in zip(sides, rows, strict=True)] for rows in shown.local_rows()]
+        path = CrossLayout(analysis.output).conflict_gallery(*couple)
+        made_of = fingerprint(drawn_by(), list(shown), facts, len(found), compared.get(couple))
+        if not results.holds(path, made_of):
+            cards = tuple(_card(one, rows, sides) for one, rows in zip(shown, shown.local_rows(), strict=True))
+            write_bytes(path, draw_conflicts(ConflictView(couple, cards, len(found), compared.get(couple))))
+            results.record(path, made_of)
 
 
-def _card(one: Conflict, shelves: Mapping[str, Shelf], rows: Mapping[str, Mapping[str, int]]) -> ConflictCard:
-    sides = (one.dataset_1, one.image_1, one.name_1), (one.dataset_2, one.image_2, one.name_2)
-    images = []
-    for dataset, key, name in sides:
-        pixels = shelves[dataset].pixels(rows[dataset][key])
-        images.append(ShownImage(key, name, None if isinstance(pixels, str) else pixels))
+def _card(one: Conflict, rows: tuple[int, int], sides: tuple[Shelf, Shelf]) -> ConflictCard:
+    pixels = [shelf.pixels(row) for shelf, row in zip(sides, rows, strict=True)]
+    left, right = (
+        ShownImage(key, name, None if isinstance(picture, str) else picture)
+        for key, name, picture in zip((one.image_1, one.image_2), (one.name_1, one.name_2), pixels, strict=True)
+    )
     verdict = None if one.verdict is None else one.verdict.replace("_", " ")
-    return ConflictCard(images[0], images[1], verdict, one.strength)
+    return ConflictCard(left, right, verdict, one.strength)
