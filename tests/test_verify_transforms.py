@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from overlens.verify.transforms import describe, describe_transform
+from overlens.verify.transforms import describe, describe_transform, from_shares, in_shares
 
 LEFT = (300, 400)
 
@@ -209,3 +209,23 @@ WORDS = {
 def test_words(words):
     transform, right = WORDS[words]
     assert describe(describe_transform(transform, LEFT, right)) == words
+
+
+def test_transforms_in_shares_come_back_for_any_size():
+    generator = np.random.Generator(np.random.PCG64(3))
+    transforms = np.eye(3) + generator.normal(0, 0.05, (20, 3, 3))
+    transforms[:, 2, :2] /= 100
+    shapes = generator.integers(20, 500, (20, 2, 2))
+    for one, shares, (left, right) in zip(transforms, in_shares(transforms, shapes), shapes.tolist(), strict=True):
+        back = from_shares(shares, left, right)
+        np.testing.assert_allclose(back / back[2, 2], one / one[2, 2], atol=1e-9)
+
+
+def test_corners_meet_corners_in_shares():
+    doubled = np.array([[[2.0, 0, 0.5], [0, 3, 1], [0, 0, 1]]])
+    np.testing.assert_allclose(in_shares(doubled, np.array([[[10, 20], [30, 40]]]))[0], np.eye(3), atol=1e-12)
+
+
+def test_a_transform_that_is_none_stays_none():
+    shares = in_shares(np.full((2, 3, 3), np.nan), np.zeros((2, 2, 2), np.int32))
+    assert np.isnan(shares).all()

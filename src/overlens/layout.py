@@ -197,6 +197,26 @@ class CrossLayout:
         return self.folder / "overlap.json"
 
     @property
+    def run(self) -> Path:
+        """What the run was: its command, its datasets and its files, written last but for the report."""
+        return self.folder / "run.json"
+
+    @property
+    def images(self) -> Path:
+        """Every kept image: its name, its file and where its rendition is."""
+        return self.store / "images.parquet"
+
+    @property
+    def report(self) -> Path:
+        """The report of the run, one page."""
+        return self.folder / "report.html"
+
+    @property
+    def index(self) -> Path:
+        """A page that lists all results."""
+        return self.folder / "index.html"
+
+    @property
     def pairs(self) -> Path:
         """Every judged pair with its verdict and signals."""
         return self.folder / "pairs.parquet"

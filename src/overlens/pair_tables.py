@@ -23,8 +23,10 @@ from overlens.groups.find import NO_GROUP, Groups
 from overlens.records import Features
 from overlens.roster import Roster
 from overlens.store.fingerprints import made_by
+from overlens.tables import valid_text
 from overlens.verdicts import VERDICTS
 from overlens.verify.judged import REFUTED, JudgedPairs
+from overlens.verify.transforms import in_shares
 
 if TYPE_CHECKING:
     import pandas
@@ -157,7 +159,7 @@ def write_low_information(path: Path, copies: Copies, features: Sequence[Feature
         writer.writerow(["dataset", "image", "detail"])
         for one, evidence in zip(features, copies.evidence, strict=True):
             for row in np.flatnonzero(evidence.low_information).tolist():
-                writer.writerow([one.dataset, _valid(one.keys[row]), f"{evidence.detail[row]:.2f}"])
+                writer.writerow([one.dataset, valid_text(one.keys[row]), f"{evidence.detail[row]:.2f}"])
 
 
 def _listed_rows(copies: Copies, couple: tuple[str, str] | None = None) -> NDArray[np.intp]:
@@ -187,19 +189,16 @@ class _Names:
     def datasets(self, rows: NDArray[np.int32]) -> "pyarrow.Array":
         import pyarrow as pa
 
-        return pa.array([_valid(self._roster.datasets[owner]) for owner in self._roster.dataset_of(rows)], pa.string())
+        return pa.array(
+            [valid_text(self._roster.datasets[owner]) for owner in self._roster.dataset_of(rows)], pa.string()
+        )
 
     def images(self, rows: NDArray[np.int32]) -> "pyarrow.Array":
         import pyarrow as pa
 
         owners, places = self._roster.dataset_of(rows).tolist(), self._roster.local(rows).tolist()
-        keys = [_valid(self._keys[owner][place]) for owner, place in zip(owners, places, strict=True)]
+        keys = [valid_text(self._keys[owner][place]) for owner, place in zip(owners, places, strict=True)]
         return pa.array(keys, pa.string())
-
-
-def _valid(name: str) -> str:
-    """Return a name as Parquet can hold it: bytes of a file name that are not UTF-8 are spelled out."""
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _judged_columns(copies: Copies, names: _Names, rows: NDArray[np.intp]) -> dict[str, Any]:
@@ -250,7 +249,20 @@ def _fact_columns(copies: Copies, rows: NDArray[np.intp]) -> dict[str, Any]:
     # Transforms are found on renditions; people think in the pixels of their files.
     zooms = _zooms(copies, rows)
     scales = [None if one is None else one.scale * zoom for one, zoom in zip(facts, zooms.tolist(), strict=True)]
-    return {**columns, "scale": pa.array(scales, FACTS["scale"], from_pandas=True)}
+    return {
+        **columns,
+        "scale": pa.array(scales, FACTS["scale"], from_pandas=True),
+        "transform": _transform_column(copies.judged, rows),
+    }
+
+
+def _transform_column(judged: JudgedPairs, rows: NDArray[np.intp]) -> "pyarrow.Array":
+    """Nine numbers a pair, row by row: places of the left picture to places of the right one, in shares of each."""
+    import pyarrow as pa
+
+    shares = in_shares(judged.transforms[rows], judged.shapes[rows]).reshape(-1, 9)
+    is_none = ~np.isfinite(shares).all(axis=1)
+    return pa.FixedSizeListArray.from_arrays(pa.array(shares.ravel()), 9, mask=pa.array(is_none))
 
 
 def _zooms(copies: Copies, rows: NDArray[np.intp]) -> NDArray[np.float64]:

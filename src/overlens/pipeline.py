@@ -29,7 +29,7 @@ from overlens.export import write_failures
 from overlens.features import KnownImages
 from overlens.gallery_pictures import draw_galleries
 from overlens.layout import AnalysisLayout, CrossLayout
-from overlens.leftovers import find_files, tell_leftovers
+from overlens.leftovers import find_files, split_files, tell_leftovers
 from overlens.matching import match_datasets
 from overlens.notices import tell
 from overlens.overlap_pictures import draw_overlaps, draw_threshold_curves
@@ -40,6 +40,7 @@ from overlens.progress import Progress
 from overlens.recall.identifiers import Identifiers, read_identifiers, tell_identified
 from overlens.recall.measure import IdentifierRecall, Verified, measure_recalls, missed_csv
 from overlens.records import Features
+from overlens.run_record import write_record
 from overlens.store.fingerprints import fingerprint
 from overlens.store.results import Results
 
@@ -78,7 +79,8 @@ def _run(config: RunConfig, progress: Progress, encoder: Encoder | None) -> Anal
             config = replace(config, hashing=plan.hashing)
             thresholds = _choose_thresholds(config, plan, EditSources((), None, results), None, progress)
             found = _match(config, plan, thresholds, None, progress)
-            analysis = _finish(found, _Inputs(plan, (), asked), results, progress)
+            inputs = _Inputs(plan, (), asked)
+            analysis = _finish(found, inputs, results, progress)
         else:
             with prepared_images(config, plan, engine, progress) as (known, material):
                 copies = _find_copies(config, material, known, engine, progress)
@@ -87,8 +89,11 @@ def _run(config: RunConfig, progress: Progress, encoder: Encoder | None) -> Anal
                 sources = EditSources(known, plan.encoder, results)
                 thresholds = _choose_thresholds(config, material, sources, copies, progress)
                 found = _match(config, material, thresholds, copies, progress)
-                analysis = _finish(found, _Inputs(material, known, asked), results, progress)
-        return replace(analysis, notices=(*analysis.notices, *tell_leftovers(config, earlier, results.held)))
+                inputs = _Inputs(material, known, asked)
+                analysis = _finish(found, inputs, results, progress)
+        own, left = split_files(config, earlier, results.held)
+        write_record(analysis, inputs.known, own)
+        return replace(analysis, notices=(*analysis.notices, *tell_leftovers(left)))
 
 
 def _find_copies(

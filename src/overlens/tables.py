@@ -35,6 +35,11 @@ def plain_text(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and is_formula(cell) else cell
 
 
+def valid_text(name: str) -> str:
+    """Return a name as UTF-8 can hold it: bytes of a file name that are not UTF-8 are spelled out."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def rounded(value: object, digits: int = DIGITS) -> object:
     """Return floats rounded and without a negative zero, also those in lists and dictionaries; the rest as it is."""
     if isinstance(value, dict):

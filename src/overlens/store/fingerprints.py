@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from overlens.records import FloatRows
 
 ROWS_AT_ONCE = 16_384
+SOURCES = (".py", ".html", ".css", ".js")
 
 
 class _Digest(Protocol):
@@ -55,7 +56,7 @@ def made_by(modules: tuple[str, ...], distributions: tuple[str, ...]) -> str:
     """Return a digest of code of this package and of the versions of libraries; imports none of them.
 
     Args:
-        modules: Files or folders of the package: "png.py", "report".
+        modules: Files or folders of the package: "png.py", "report"; of a folder, what lies directly in it.
         distributions: Names of installed libraries.
     """
     package = files("overlens")
@@ -63,7 +64,7 @@ def made_by(modules: tuple[str, ...], distributions: tuple[str, ...]) -> str:
     for name in modules:
         place = package.joinpath(name)
         for path in [place] if name.endswith(".py") else place.iterdir():
-            if path.name.endswith(".py"):
+            if path.name.endswith(SOURCES):
                 sources[f"{name}/{path.name}"] = path.read_bytes()
     return fingerprint(dict(sorted(sources.items())), {name: version(name) for name in distributions})
 

@@ -103,6 +103,40 @@ def describe_transform(
     return _measure(matrix, (common, seen, outline), left_shape, right_shape)
 
 
+def in_shares(transforms: NDArray[np.float64], shapes: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Return transforms between pictures of any size: their places are shares of width and height, 0 to 1.
+
+    Args:
+        transforms: `(m, 3, 3)`, places of the left picture to places of the right one, in pixels.
+        shapes: `(m, 2, 2)`, (h, w) of the left and the right picture.
+
+    Returns:
+        `(m, 3, 3)` float64 whose last number is 1; nan where a transform is not finite, a picture has no pixels, or
+        the upper left corner has no place.
+    """
+    heights, widths = shapes[..., 0].astype(np.float64), shapes[..., 1].astype(np.float64)
+    moved = np.zeros((len(transforms), 2, 3, 3))
+    moved[:, :, 0, 0], moved[:, :, 1, 1], moved[:, :, 2, 2] = widths, heights, 1.0
+    moved[:, :, :2, 2] = -0.5  # centres of pixels are whole numbers
+    with np.errstate(divide="ignore", invalid="ignore"):
+        back = np.zeros((len(transforms), 3, 3))
+        back[:, 0, 0], back[:, 1, 1], back[:, 2, 2] = 1 / widths[:, 1], 1 / heights[:, 1], 1.0
+        back[:, 0, 2], back[:, 1, 2] = 0.5 / widths[:, 1], 0.5 / heights[:, 1]
+        shares = back @ transforms @ moved[:, 0]
+        shares /= shares[:, 2:, 2:]
+    return np.where(np.isfinite(shares).all(axis=(1, 2), keepdims=True), shares, np.nan)
+
+
+def from_shares(
+    shares: NDArray[np.float64], left_shape: Sequence[int], right_shape: Sequence[int]
+) -> NDArray[np.float64]:
+    """Return one transform `(3, 3)` of `in_shares` for pictures of these sizes (h, w), in pixels."""
+    (left_h, left_w), (right_h, right_w) = left_shape, right_shape
+    to_pixels = np.array([[right_w, 0, -0.5], [0, right_h, -0.5], [0, 0, 1]])
+    to_shares = np.array([[1 / left_w, 0, 0.5 / left_w], [0, 1 / left_h, 0.5 / left_h], [0, 0, 1]])
+    return np.asarray(to_pixels @ shares @ to_shares)
+
+
 def describe(facts: TransformFacts) -> str:
     """Return the facts in words for people, such as "mirrored, shows 48 % of the left picture"."""
     if not facts.is_known:
