@@ -45,7 +45,8 @@ def test_images_and_classes_are_found_as_people_write_them(assign):
     assert found.scores == (0.5, None, -3.0, None, 1000.0)
     assert (found.n_rows, found.n_predicted, found.n_not_in_dataset, found.n_unknown_class) == (4, 4, 0, 1)
     assert notices == (
-        "predictions of model for one: 1 of 4 predictions of a class that the dataset does not have, counted as wrong",
+        "predictions of model for one: 1 of 4 predictions of a class that the dataset does not have, counted as wrong "
+        "(first: 'n9')",
     )
 
 
@@ -54,7 +55,7 @@ def test_what_is_not_there_is_counted_and_told(assign):
     assert found.predicted == (None, "n2", None, "n1", None)
     assert (found.n_rows, found.n_not_in_dataset) == (4, 2)
     assert [notice.removeprefix("predictions of model for one: ") for notice in notices] == [
-        "2 of 4 rows name images that the dataset lacks, left out (1 of its images failed)",
+        "2 of 4 rows name images that the dataset lacks, left out (first: 'broken.jpg'; 1 of its images failed)",
         "3 of 4 labelled images without a prediction, left out",
         "1 of 2 predictions for images without a class",
     ]
@@ -85,12 +86,12 @@ def test_a_class_is_found_by_its_spelling_before_its_folded_form(assign):
 @pytest.mark.parametrize(
     ("text", "dataset", "error", "says"),
     [
-        ("image,label\na,n1\n", None, DatasetError, "no column predicted"),
-        ("image,predicted\n", None, DatasetError, "holds no prediction"),
-        ("image,predicted\na,\n", None, DatasetError, "line 2 has the image 'a' and the predicted class ''"),
-        ("image,predicted,score\na,n1,high\n", None, DatasetError, "line 2 has the score 'high'"),
-        ("image,predicted,score\na,n1,nan\n", None, DatasetError, "line 2 has the score 'nan'"),
-        ("image,predicted\na,n1\na,n1\n", None, DatasetError, "'a' in line 2 and again in line 3"),
+        ("image,label\na,n1\n", None, ConfigError, "no column predicted"),
+        ("image,predicted\n", None, ConfigError, "holds no prediction"),
+        ("image,predicted\na,\n", None, ConfigError, "line 2 has the image 'a' and the predicted class ''"),
+        ("image,predicted,score\na,n1,high\n", None, ConfigError, "line 2 has the score 'high'"),
+        ("image,predicted,score\na,n1,nan\n", None, ConfigError, "line 2 has the score 'nan'"),
+        ("image,predicted\na,n1\na,n1\n", None, ConfigError, "'a' in line 2 and again in line 3"),
         ("image,predicted\nd,n1\na,n1\na.jpg,n1\n", None, DatasetError, "'a.jpg' in line 3 and again in line 4"),
         ("image,predicted\ne,n1\n", None, DatasetError, "'e' in line 2 may be 'e.jpg' or 'e.png'"),
         ("image,predicted\na,crane\n", "one", DatasetError, "'crane' in line 2 may be 'n2' or 'n4'"),
@@ -99,7 +100,7 @@ def test_a_class_is_found_by_its_spelling_before_its_folded_form(assign):
         ("image,predicted\na,n1\n", None, DatasetError, "fits one and two alike, with 1 image in each.*one="),
         ("image,predicted\na,17\nd,18\n", "one", DatasetError, "predicts no class of one .*such as 'n1'"),
         ("image,predicted,dataset\na,n1,three\n", None, ConfigError, "'three'; the datasets of this run are one, two"),
-        ("image,predicted,dataset\na,n1,two\n", "one", DatasetError, "given for 'one'"),
+        ("image,predicted,dataset\na,n1,two\n", "one", ConfigError, "given for 'one'"),
     ],
 )
 def test_a_wrong_file_is_refused_with_the_place(assign, text, dataset, error, says):
@@ -129,5 +130,5 @@ def test_files_are_models_by_their_names(write):
 
 
 def test_a_missing_file_is_refused(tmp_path: Path):
-    with pytest.raises(DatasetError, match="cannot read"):
+    with pytest.raises(ConfigError, match="cannot read"):
         read_predictions(PredictionSpec(tmp_path / "none.csv"), ["one"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from overlens.class_matching import ClassMap, DatasetClasses, check_class_map
 from overlens.config import RunConfig
 from overlens.decode import image_extensions
-from overlens.errors import ConfigError
+from overlens.errors import ConfigError, DatasetError
 from overlens.notices import tell
 from overlens.records import Features, Listing
 from overlens.sources.class_map import read_class_map
@@ -30,8 +30,8 @@ def read_asked(config: RunConfig, listings: Sequence[Listing]) -> Asked:
         listings: The images that predictions must be of; without listings nobody knows them, and none may be given.
 
     Raises:
-        ConfigError: A file does not exist, or names a dataset that is not in the run.
-        DatasetError: A file is malformed, or it cannot be told which images or classes it means.
+        ConfigError: A file does not exist, is malformed, or names a dataset that is not in the run; or it cannot be
+            told which images or classes it means.
     """
     names = [dataset.name for dataset in config.datasets]
     if config.class_map is not None and not config.class_map.is_file():
@@ -52,7 +52,10 @@ def tell_class_map(asked: Asked, features: Sequence[Features]) -> list[str]:
 
 def _settle(table: PredictionTable, listed: Sequence[Features]) -> PredictionTable:
     """Return the table with the dataset of every row, told by all listed images: those that fail move nothing."""
-    found, _ = assign_predictions(table, listed, image_extensions())
+    try:
+        found, _ = assign_predictions(table, listed, image_extensions())
+    except DatasetError as error:  # of listed images: no dataset is at fault, the request is
+        raise ConfigError(str(error)) from error
     stated = Counter(row.dataset for row in table.rows)
     guessed = next((one.dataset for one in found if one.n_rows > stated[one.dataset]), None)
     return replace(table, rows=tuple(replace(row, dataset=row.dataset or guessed) for row in table.rows))

@@ -18,7 +18,7 @@ from overlens.class_matching import DatasetClasses, fold_name
 from overlens.counted import counted
 from overlens.errors import ConfigError, DatasetError
 from overlens.records import Features
-from overlens.sources.class_map import read_columns, require_known
+from overlens.sources.given_tables import read_columns, require_known
 from overlens.sources.tree import without_image_extension
 
 
@@ -132,18 +132,17 @@ def read_predictions(spec: PredictionSpec, datasets: Sequence[str]) -> Predictio
         datasets: Names of the datasets of the run.
 
     Raises:
-        DatasetError: The file cannot be read, lacks a column or a value, has a score that is no finite number, names an
-            image twice, or names another dataset than `spec`.
-        ConfigError: It names a dataset that is not in the run.
+        ConfigError: The file cannot be read, lacks a column or a value, has a score that is no finite number, names an
+            image twice, or names another dataset than `spec` or one that is not in the run.
     """
     rows = tuple(_read_rows(spec, datasets))
     if not rows:
-        raise DatasetError(f"{spec.path} holds no prediction; write one image and its predicted class a row")
+        raise ConfigError(f"{spec.path} holds no prediction; write one image and its predicted class a row")
     first: dict[tuple[str | None, str], int] = {}
     for row in rows:
         line = first.setdefault((row.dataset, row.image), row.line)
         if line != row.line:
-            raise _twice(spec.path, row.image, line, row.line)
+            raise ConfigError(_twice(spec.path, row.image, line, row.line))
     return PredictionTable(spec, rows)
 
 
@@ -178,7 +177,7 @@ def assign_predictions(
         if one.dataset in of_dataset:
             predictions = _assign(table.spec, one, finders[one.dataset], of_dataset[one.dataset])
             found.append(predictions)
-            notices += _notices(predictions, one)
+            notices += _notices(predictions, one, _first_missing(of_dataset[one.dataset], finders[one.dataset]))
     return tuple(found), tuple(notices)
 
 
@@ -186,13 +185,13 @@ def _read_rows(spec: PredictionSpec, datasets: Sequence[str]) -> Iterator[Predic
     for line, row in read_columns(spec.path, ("image", "predicted"), ("score", "dataset")):
         where, dataset = f"{spec.path}: line {line}", row.get("dataset", "")
         if not row["image"] or not row["predicted"]:
-            raise DatasetError(
+            raise ConfigError(
                 f"{where} has the image {row['image']!r} and the predicted class {row['predicted']!r}; write both, or "
                 "remove the line: an image without a prediction needs none"
             )
         require_known(spec.path, line, dataset, datasets)
         if dataset and spec.dataset not in (None, dataset):
-            raise DatasetError(
+            raise ConfigError(
                 f"{where} is of the dataset {dataset!r}, but the file is given for {spec.dataset!r}; leave out "
                 f"{spec.dataset}= before its name, or correct the line"
             )
@@ -208,7 +207,7 @@ def _read_score(where: str, text: str) -> float | None:
     except ValueError:
         score = math.nan
     if not math.isfinite(score):
-        raise DatasetError(f"{where} has the score {text!r}; write a finite number such as 0.93, or leave it blank")
+        raise ConfigError(f"{where} has the score {text!r}; write a finite number such as 0.93, or leave it blank")
     return score
 
 
@@ -324,7 +323,7 @@ def _place_rows(path: Path, images: _ImageFinder, rows: Sequence[PredictionRow])
     for row in rows:
         place = _find_image(path, row, images)
         if place is not None and row_at.setdefault(place, row) is not row:
-            raise _twice(path, row.image, row_at[place].line, row.line)
+            raise DatasetError(_twice(path, row.image, row_at[place].line, row.line))
     return row_at
 
 
@@ -348,16 +347,24 @@ def _find_class(path: Path, row: PredictionRow, classes: _ClassFinder) -> str | 
     return found[0] if found else None
 
 
-def _twice(path: Path, image: str, first: int, second: int) -> DatasetError:
-    return DatasetError(f"{path} names the image {image!r} in line {first} and again in line {second}; keep one")
+def _twice(path: Path, image: str, first: int, second: int) -> str:
+    return f"{path} names the image {image!r} in line {first} and again in line {second}; keep one"
 
 
-def _notices(one: Predictions, features: Features) -> Iterator[str]:
+def _first_missing(rows: Sequence[PredictionRow], images: _ImageFinder) -> str:
+    """Return the first image that the dataset lacks, as written; "" where it has all."""
+    return next((row.image for row in rows if not images.find(row.image)), "")
+
+
+def _notices(one: Predictions, features: Features, missing: str) -> Iterator[str]:
     who = f"predictions of {one.model} for {one.dataset}"
     if one.n_not_in_dataset:
         rows = counted(one.n_rows, "row")
-        failed = f" ({features.n_failed:,} of its images failed)" if features.n_failed else ""
-        yield f"{who}: {one.n_not_in_dataset:,} of {rows} name images that the dataset lacks, left out{failed}"
+        failed = f"; {features.n_failed:,} of its images failed" if features.n_failed else ""
+        yield (
+            f"{who}: {one.n_not_in_dataset:,} of {rows} name images that the dataset lacks, left out "
+            f"(first: {missing!r}{failed})"
+        )
     labelled = [label is not None for label in features.labels]
     n_without = sum(has and predicted is None for has, predicted in zip(labelled, one.predicted, strict=True))
     if n_without:
@@ -369,4 +376,9 @@ def _notices(one: Predictions, features: Features) -> Iterator[str]:
         yield f"{who}: {n_unlabelled:,} of {counted(one.n_predicted, 'prediction')} for images without a class"
     if one.n_unknown_class:
         n = counted(one.n_predicted, "prediction")
-        yield f"{who}: {one.n_unknown_class:,} of {n} of a class that the dataset does not have, counted as wrong"
+        known = {*features.class_names, *filter(None, features.labels)}
+        first = next(text for text in one.predicted if text is not None and text not in known)
+        yield (
+            f"{who}: {one.n_unknown_class:,} of {n} of a class that the dataset does not have, counted as wrong "
+            f"(first: {first!r})"
+        )

@@ -77,7 +77,8 @@ def read_table(path: Path, *, delimiter: str = ",") -> Iterator[tuple[int, list[
                 try:
                     row = next(rows, None)
                 except csv.Error as error:
-                    _raise_malformed(path, rows.line_num, str(error), error)
+                    advice = "close every quote, and write one within a value twice"
+                    _raise_malformed(path, rows.line_num, f"{error}; {advice}", error)
                 if row is None:
                     return
                 if any(field.strip() for field in row):
