@@ -1,0 +1,1 @@
+"""What the report of a finished run shows, gathered from its results."""

@@ -1,0 +1,177 @@
+"""What the benchmarks of a run add to its report: label conflicts, certificates of splits, transfer, models' scores."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from overlens.counted import counted
+from overlens.finished import FinishedRun, read_json
+from overlens.report.html.records import Section, Table
+from overlens.report.views import count_of
+from overlens.report_contents.files import address_of
+from overlens.report_contents.rows import MOST_ROWS, Cell, interval, percent, read_rows
+
+SHOWN_PROBE = "logistic"
+
+
+def conflict_section(run: FinishedRun) -> Section | None:
+    """Return which class is which, and the copies whose classes differ."""
+    path = run.layout.label_bridge("json")
+    if not run.made(path):
+        return None
+    bridge = read_json(path)
+    rows = tuple(_bridge_row(one) for one in bridge["bridges"] if one["n_with_both_labels"])
+    n = bridge["n_conflicts"]
+    if not rows and not n:
+        return None
+    tables = [
+        Table(
+            "Pictures that two datasets share and label",
+            ("datasets", "shared", "with both labels", "agree", "share"),
+            rows,
+            file=address_of(run, path),
+        )
+    ]
+    if n:
+        tables.append(_conflict_table(run, n))
+    lead = (
+        f"{counted(n, 'pair of copies has', 'pairs of copies have')} classes that do not match."
+        if n
+        else ("No copies have classes that do not match.")
+    )
+    return Section("conflicts", "Labels of copies", lead, tuple(tables))
+
+
+def _bridge_row(one: Mapping[str, Any]) -> tuple[Cell, ...]:
+    counts = one["n_shared_pictures"], one["n_with_both_labels"], one["n_agreeing"]
+    return (" and ".join(one["datasets"]), *counts, percent(one["share_agreeing"]))
+
+
+def _conflict_table(run: FinishedRun, n: int) -> Table:
+    path = run.layout.label_conflicts
+    rows = tuple(
+        (
+            *(one[name] for name in ("dataset_1", "image_1", "name_1", "dataset_2", "image_2", "name_2")),
+            one["verdict"].replace("_", " ") or "through other images",
+        )
+        for one in islice(read_rows(path), MOST_ROWS)
+    )
+    head = "dataset", "image", "class", "dataset", "image", "class", "evidence"
+    notes = (f"The first {len(rows):,} of {n:,}, the surest evidence first.",) if len(rows) < n else ()
+    return Table("Copies whose classes do not match", head, rows, notes, address_of(run, path))
+
+
+def split_section(run: FinishedRun) -> Section | None:
+    """Return the certificates of few-shot splits, and how much accuracy depends on the seed."""
+    locks = {name: path for name in run.datasets if run.made(path := run.of_dataset(name).splits_lock)}
+    if not locks:
+        return None
+    rows, n_crossing = [], 0
+    for name, path in locks.items():
+        told = _split_row(run, name, path)
+        n_crossing += told[3] if isinstance(told[3], int) else 0
+        rows.append(told)
+    table = Table(
+        "Certificates of the splits",
+        ("dataset", "splits", "verified pairs they rest on", "crossing groups", "lock, SHA-256"),
+        tuple(rows),
+        ("Crossing groups: verified groups of copies with images in two parts of one split, summed over its splits.",),
+    )
+    lead = (
+        "No verified copy crosses from one part of a split to another."
+        if not n_crossing
+        else f"{counted(n_crossing, 'verified group of copies crosses', 'verified groups of copies cross')} a border."
+    )
+    return Section("splits", "Few-shot splits", lead, (table, *_variance_tables(run, locks)))
+
+
+def _split_row(run: FinishedRun, name: str, path: Path) -> tuple[Cell, ...]:
+    lock = read_json(path)
+    folder = path.parent
+    crossing = [read_json(folder / one["file"])["certificate"]["n_crossing_groups"] for one in lock["splits"]]
+    known = [one for one in crossing if one is not None]
+    basis = lock["copies"]["basis"] if lock["copies"] is not None else {}
+    n_crossing = sum(known) if known or not crossing else "not known"
+    return name, len(lock["splits"]), basis.get("n_verified_pairs"), n_crossing, lock["sha256"][:16] + "…"
+
+
+def _variance_tables(run: FinishedRun, names: Iterable[str]) -> Iterator[Table]:
+    for name in names:
+        path = run.of_dataset(name).seed_variance("json")
+        if not run.made(path):
+            continue
+        results = [one for one in read_json(path)["results"] if one["probe"] == SHOWN_PROBE and one["over_seeds"]]
+        rows = tuple(_variance_row(one) for one in results)
+        if rows:
+            head = "strategy", "k", "seeds", "accuracy", "95 % interval", "seeds needed for ±1 point"
+            notes = ("Accuracy of a logistic probe on the query images.",)
+            yield Table(f"{name}: how much the seed matters", head, rows, notes, address_of(run, path))
+
+
+def _variance_row(one: Mapping[str, Any]) -> tuple[Cell, ...]:
+    spread = one["over_seeds"]
+    ends = None if spread["low"] is None else interval(max(0.0, spread["low"]), min(1.0, spread["high"]))
+    strategy = one["strategy"].replace("_", "-")
+    return strategy, one["k_shot"], spread["n"], percent(spread["mean"]), ends, spread["n_needed"]
+
+
+def transfer_section(run: FinishedRun) -> Section | None:
+    """Return how classes carry over between datasets, with and without the images that they share."""
+    path = run.layout.transfer_matrix("json")
+    if not run.made(path):
+        return None
+    pairs = read_json(path)["pairs"]
+    rows = tuple(row for one in pairs if (row := _transfer_row(one)) is not None)
+    if not rows:
+        return None
+    head = "from", "to", "common classes", "images", "accuracy", "without the overlap", "images", "difference", "95 %"
+    notes = (
+        "Accuracy of a logistic probe, each class counting the same; from a dataset to itself by cross-validation.",
+        "Without the overlap: verified copies are removed from both sides. The difference is what they add.",
+    )
+    table = Table("How classes carry over", head, rows, notes, address_of(run, path))
+    lead = f"Classes learned in one dataset, looked for in another: {count_of(len(rows), 'pair')} of datasets."
+    return Section("transfer", "Transfer, with and without the overlap", lead, (table,))
+
+
+def _transfer_row(one: Mapping[str, Any]) -> tuple[Cell, ...] | None:
+    kind = "in_domain" if one["source"] == one["target"] else "accuracy"
+    wanted = f"{kind}_{SHOWN_PROBE}"
+    figure = next((f for f in one["figures"] if f["figure"] == wanted and f["average"] == "class"), None)
+    if figure is None or figure["all"]["value"] is None:
+        return None
+    every, without, gap = figure["all"], figure["without_overlap"], figure["difference"]
+    bare = (None, None) if without is None else (percent(without["value"]), without["n_test"])
+    added: tuple[Cell, Cell] = (None, None)
+    if gap is not None and gap["value"] is not None:
+        ends = None if gap["lower"] is None else f"{100 * gap['lower']:+.1f} to {100 * gap['upper']:+.1f}"
+        added = f"{100 * gap['value']:+.1f} points", ends
+    counts = one["n_common_classes"], every["n_test"]
+    return one["source"], one["target"], *counts, percent(every["value"]), *bare, *added
+
+
+def score_section(run: FinishedRun) -> Section | None:
+    """Return what models score with and without what leaked."""
+    path = run.layout.prediction_scores("json")
+    if not run.made(path):
+        return None
+    content = read_json(path)
+    rows = tuple(_score_row(one) for one in content["scores"])
+    if not rows:
+        return None
+    head = "model", "dataset", "leaked from", "all", "images", "leaked", "images", "clean", "images", "all - clean"
+    table = Table("Accuracy of models", head, rows, file=address_of(run, path))
+    n_changed = sum(bool(one["changes"]) for one in content["rankings"])
+    lead = "Accuracy on all images, and on those that no other dataset holds."
+    if n_changed:
+        lead += f" On clean images {counted(n_changed, 'ranking')} of models would be another."
+    return Section("scores", "Scores without what leaked", lead, (table,))
+
+
+def _score_row(one: Mapping[str, Any]) -> tuple[Cell, ...]:
+    cells: list[Cell] = [one["model"], one["dataset"], one["other"]]
+    for part in ("on_all", "on_leaked", "on_clean"):
+        cells += (None, 0) if one[part] is None else (percent(one[part]["accuracy"]), one[part]["n"])
+    gap = one["difference"]
+    return *cells, None if gap is None else f"{100 * gap['value']:+.1f} points"

@@ -1,0 +1,70 @@
+"""Write the report of a finished run and the page that lists its files, unless they show just that already."""
+
+from pathlib import Path
+
+from overlens.atomic import sole_writer
+from overlens.checks import require_at_least
+from overlens.digests import digest_if_there
+from overlens.finished import FinishedRun
+from overlens.layout import CrossLayout
+from overlens.report.html.page import render_index, render_report
+from overlens.report_contents.gather import MOST_PAIRS, gather_report
+from overlens.store.fingerprints import fingerprint, made_by
+from overlens.store.results import Results
+
+MODULES = (
+    *("report_contents", "report/html", "report/html/templates", "report/html/static"),
+    *("finished.py", "tables.py", "thumbnails.py", "verdicts.py", "report/views.py", "report/style.py"),
+)
+
+
+def make_report(root: Path, *, most_pairs: int = MOST_PAIRS) -> Path:
+    """Write the report of the run whose results are below a folder, and return its path.
+
+    Args:
+        root: Folder that holds `dataset/cross`, or that folder itself.
+        most_pairs: Largest number of pairs that it shows, at least 1.
+
+    Raises:
+        ConfigError: There is no finished run.
+        StoreError: A file of the run is gone or damaged, another run writes there, or the report cannot be written.
+    """
+    require_at_least("--max-pairs", most_pairs, 1, such_as=MOST_PAIRS)
+    root = _root_of(root)
+    run = FinishedRun.open(root)
+    with sole_writer(CrossLayout(root).mark):
+        return write_report(run, Results.open(root), most_pairs=most_pairs)
+
+
+def _root_of(given: Path) -> Path:
+    """Return the folder that holds `dataset/cross`, of which the given one may be a part."""
+    places = given, *(given.absolute().parents[:2] if not CrossLayout(given).run.exists() else ())
+    return next((place for place in places if CrossLayout(place).run.exists()), given)
+
+
+def write_report(run: FinishedRun, results: Results, *, most_pairs: int = MOST_PAIRS) -> Path:
+    """Write `report.html` and `index.html`, and return the path of the report.
+
+    Raises:
+        StoreError: A file of the run is gone or damaged, or the report cannot be written.
+    """
+    layout, made_of = run.layout, _made_of(run, most_pairs)
+    if not (results.holds(layout.report, made_of) and results.holds(layout.index, made_of)):
+        report = gather_report(run, most_pairs=most_pairs)
+        results.write(layout.report, made_of, lambda: render_report(report).encode())
+        results.write(layout.index, made_of, lambda: render_index(report).encode())
+    return layout.report
+
+
+def _made_of(run: FinishedRun, most_pairs: int) -> str:
+    """Return what decides the report: the code, the record of the run, and every file that is read for it."""
+    code = made_by(MODULES, ("jinja2", "numpy", "pillow", "plotly", "pyarrow"))
+    read = {str(path.relative_to(run.root)): digest_if_there(path) for path in sorted(run.files) if _is_read(path)}
+    return fingerprint(code, most_pairs, digest_if_there(run.layout.run), digest_if_there(run.layout.images), read)
+
+
+def _is_read(path: Path) -> bool:
+    """Whether a file may decide what the report shows; the large arrays do not."""
+    return path.suffix in (".json", ".csv", ".parquet", ".lock") or path.name.startswith(
+        ("venn_", "upset_", "overlap_")
+    )
