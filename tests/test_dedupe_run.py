@@ -16,15 +16,15 @@ from PIL import Image
 
 from overlens.atomic import replaced_folder
 from overlens.config import DatasetSpec, EncoderConfig, RunConfig, VerifyConfig
-from overlens.dedupe.removal import RemovalRule
+from overlens.dedupe.removal import REMOVAL_COLUMNS, RemovalRule
 from overlens.dedupe.run import Deduped, dedupe
 from overlens.dedupe.settle import Found, settle
-from overlens.dedupe.write import write_removal
 from overlens.edges import Edges
 from overlens.errors import ConfigError, StoreError
 from overlens.layout import CleanedLayout, CrossLayout
 from overlens.leftovers import find_files
 from overlens.roster import Roster
+from overlens.tables import write_csv
 from overlens.testing import FakeEncoder, encode_picture, make_picture
 from overlens.verdicts import SAME_BYTES, SAME_PICTURE
 
@@ -100,7 +100,7 @@ NASTY = [
 
 def test_the_removal_list_keeps_every_name_exactly(tmp_path: Path):
     rows = [("d", name, "edited", "e", name[::-1] if name.isascii() else name, "1.0000", "") for name in NASTY]
-    write_removal(tmp_path / "removed.csv", iter(rows))
+    write_csv(tmp_path / "removed.csv", REMOVAL_COLUMNS, iter(rows), exact=True)
     with (tmp_path / "removed.csv").open(encoding="utf-8", errors="surrogateescape", newline="") as file:
         header, *read = map(tuple, csv.reader(file, strict=True))
     assert header == ("dataset", "image", "reason", "kept_dataset", "kept_image", "strength", "via")

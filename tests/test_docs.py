@@ -18,7 +18,7 @@ from pyarrow import parquet
 import overlens.errors
 from overlens.adjusted_scores import SCORE_COLUMNS
 from overlens.analysis import Analysis
-from overlens.bridge import BRIDGE_COLUMNS, CONFLICT_COLUMNS
+from overlens.bridge import BRIDGE_COLUMNS
 from overlens.calibration.choice import Calibration
 from overlens.calibration.thresholds import Thresholds
 from overlens.cli import overlens as command_line
@@ -26,6 +26,7 @@ from overlens.config import SHORT_CLASSES, SPLIT_FORMATS, STRATEGIES, FewShotCon
 from overlens.curves import curves_csv
 from overlens.fewshot.variance import COLUMNS as VARIANCE_COLUMNS
 from overlens.fewshot.variance import VARIANCE_PROBES, variance_json
+from overlens.label_conflicts import CONFLICT_COLUMNS
 from overlens.layout import AnalysisLayout, CrossLayout
 from overlens.recall.measure import missed_csv
 from overlens.records import ModelInfo

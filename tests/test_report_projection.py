@@ -40,6 +40,7 @@ from overlens.report.views import (
     describe_encoder,
     join_names,
 )
+from overlens.tables import plain_text
 
 HOSTILE = "<img src=x onerror=alert(1)>.jpg"
 HOSTILE_NAMES = (
@@ -275,10 +276,18 @@ def test_long_names_of_datasets_differ_in_the_legend_of_the_page():
 def test_csv_keeps_names_and_reads_back():
     view = hostile_view()
     rows = list(csv.DictReader(io.StringIO(coordinates_csv(view), newline="")))
-    assert [row["name"] for row in rows] == list(view.names)
+    assert [plain_text(row["name"]) for row in rows] == list(view.names)
     assert list(rows[0]) == ["dataset", "name", "label", "x", "y"]
     back = np.array([[row["x"], row["y"]] for row in rows], np.float32)
     assert np.array_equal(back, view.coordinates)
+
+
+def test_csv_holds_no_formula_and_negative_places_are_numbers():
+    view = replace(view_of(2), names=("=1+1", "plain"), coordinates=np.array([[-1.5, -2e-7], [1, -3e30]], np.float32))
+    first, second = csv.DictReader(io.StringIO(coordinates_csv(view), newline=""))
+    assert (first["name"], first["x"], first["y"]) == ("'=1+1", "-1.5", "-2e-07")
+    assert (second["name"], second["x"], second["y"]) == ("plain", "1.0", "-3e+30")
+    assert plain_text(first["name"]) == view.names[0]
 
 
 def transfer_view(n: int, **changes) -> TransferView:

@@ -7,8 +7,6 @@ number that its `Overlap` holds. Where the evidence of a pair has rungs, the run
 Shapes: n images of one dataset, t thresholds.
 """
 
-import csv
-import io
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +26,7 @@ from overlens.search.best import (
     best_distances,
 )
 from overlens.stacked import Rows
+from overlens.tables import csv_text
 from overlens.verdicts import VERIFIED
 
 Threshold = float | int | str
@@ -206,13 +205,12 @@ def curves_csv(curves: Sequence[OverlapCurve]) -> str:
 
     Numbers are the shortest that read back as the same. Lines end in a line feed.
     """
-    table = io.StringIO(newline="")
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(_CSV_HEAD)
-    for curve in curves:
-        for threshold, n_matched, share in zip(curve.thresholds, curve.n_matched, curve.shares, strict=True):
-            writer.writerow((curve.method, curve.dataset, curve.other, threshold, n_matched, share))
-    return table.getvalue()
+    rows = (
+        (curve.method, curve.dataset, curve.other, *columns)
+        for curve in curves
+        for columns in zip(curve.thresholds, curve.n_matched, curve.shares, strict=True)
+    )
+    return csv_text(_CSV_HEAD, rows)
 
 
 def _search_all(

@@ -4,7 +4,6 @@ Each photograph is cut into four quarters that share no pixel; the quarters are 
 known kinds are planted. So every overlap is known, and what the analysis finds can be held against it.
 """
 
-import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -14,9 +13,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from overlens.atomic import replaced_text, write_bytes, write_json, write_text
+from overlens.atomic import write_bytes, write_json, write_text
 from overlens.errors import MissingExtraError
 from overlens.layout import InputLayout
+from overlens.tables import write_csv
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -128,8 +128,7 @@ def write_datasets(pictures: Sequence[Picture], root: Path) -> None:
             _write_if_other(layout.images / f"{picture.name}.jpg", picture.data)
         write_text(layout.names, "".join(f"{picture.name}\n" for picture in own))
         write_json(layout.ground_truth, [{"item": picture.name, "class": picture.label} for picture in own])
-        with replaced_text(layout.classes) as stream:
-            csv.writer(stream, lineterminator="\n").writerows([("ID", "Label"), *CLASSES.items()])
+        write_csv(layout.classes, ("ID", "Label"), CLASSES.items())
     planted = [{"edit": pair.edit, "first": pair.first, "second": pair.second} for pair in planted_pairs(pictures)]
     write_text(root / "planted.json", json.dumps(planted, indent=1) + "\n")
 

@@ -5,7 +5,6 @@ last, says of which images, encoder and hash they are; where it is missing besid
 Rows of other images than those of this run would mislead and are removed first.
 """
 
-import csv
 import hashlib
 import json
 import logging
@@ -17,13 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from overlens.atomic import replaced_file, replaced_text, write_bytes, write_json
+from overlens.atomic import replaced_file, write_bytes, write_json
 from overlens.config import HashConfig
 from overlens.digests import digest_if_there
 from overlens.features import KnownImages
 from overlens.hashes.compute import hash_recipe, hashes_to_hex
 from overlens.layout import AnalysisLayout
 from overlens.records import Failure, Features, HashRows, ModelInfo
+from overlens.tables import write_csv
 
 LOG = logging.getLogger(__name__)
 
@@ -64,10 +64,7 @@ def export_features(
 
 def write_failures(path: Path, failures: Sequence[Failure]) -> None:
     """Write the images that could not be used as CSV: dataset, key, reason."""
-    with replaced_text(path) as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["dataset", "key", "reason"])
-        writer.writerows([failure.dataset, failure.key, failure.reason] for failure in failures)
+    write_csv(path, ("dataset", "key", "reason"), ((one.dataset, one.key, one.reason) for one in failures))
 
 
 def write_rows(path: Path, blocks: Iterator[NDArray[np.float32]], n_rows: int) -> None:

@@ -5,7 +5,6 @@ of a group. Candidates that were refuted are counted elsewhere and not listed. I
 are listed in `low_information.csv`.
 """
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from overlens.atomic import replaced_file, replaced_text
+from overlens.atomic import replaced_file
 from overlens.config import HASH_TYPES
 from overlens.copies import Copies
 from overlens.errors import ConfigError
@@ -23,7 +22,7 @@ from overlens.groups.find import NO_GROUP, Groups
 from overlens.records import Features
 from overlens.roster import Roster
 from overlens.store.fingerprints import made_by
-from overlens.tables import valid_text
+from overlens.tables import valid_text, write_csv
 from overlens.verdicts import VERDICTS
 from overlens.verify.judged import REFUTED, JudgedPairs
 from overlens.verify.transforms import in_shares
@@ -154,12 +153,12 @@ def write_groups(path: Path, groups: Groups, features: Sequence[Features]) -> No
 
 def write_low_information(path: Path, copies: Copies, features: Sequence[Features]) -> None:
     """Write the images that are too flat to be told apart as CSV: dataset, image, detail in grey levels."""
-    with replaced_text(path) as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["dataset", "image", "detail"])
-        for one, evidence in zip(features, copies.evidence, strict=True):
-            for row in np.flatnonzero(evidence.low_information).tolist():
-                writer.writerow([one.dataset, valid_text(one.keys[row]), f"{evidence.detail[row]:.2f}"])
+    rows = (
+        (one.dataset, one.keys[row], f"{evidence.detail[row]:.2f}")
+        for one, evidence in zip(features, copies.evidence, strict=True)
+        for row in np.flatnonzero(evidence.low_information).tolist()
+    )
+    write_csv(path, ("dataset", "image", "detail"), rows)
 
 
 def _listed_rows(copies: Copies, couple: tuple[str, str] | None = None) -> NDArray[np.intp]:

@@ -22,9 +22,8 @@ from overlens.atomic import replaced_folder, sole_writer, write_json
 from overlens.config import RunConfig
 from overlens.copies import find_copies, without_images
 from overlens.counted import counted
-from overlens.dedupe.removal import RemovalRule, name_of, removal_rows
+from overlens.dedupe.removal import REMOVAL_COLUMNS, RemovalRule, name_of, removal_rows
 from overlens.dedupe.settle import FindPairs, Found, Settled, settle
-from overlens.dedupe.write import write_removal
 from overlens.encoders.base import Encoder
 from overlens.engines import Engine, make_engine
 from overlens.errors import ConfigError
@@ -36,10 +35,9 @@ from overlens.prepared import prepared_images
 from overlens.progress import Progress
 from overlens.records import Failure, Features
 from overlens.sources.cleaned import CleanedRequest, check_cleaned, list_left_out, write_cleaned
+from overlens.tables import is_formula, rounded, write_csv
 from overlens.verdicts import VERDICTS, VERIFIED
 from overlens.version import __version__
-
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +101,12 @@ class Deduped:
         """Return the pairs that are left: dataset, image, dataset, image, verdict, strength."""
         whole, left = self.settled.whole, self.settled.left
         return [
-            [*name_of(one, whole.roster, whole.keys), *name_of(two, whole.roster, whole.keys), VERDICTS[v], round(s, 4)]
+            [
+                *name_of(one, whole.roster, whole.keys),
+                *name_of(two, whole.roster, whole.keys),
+                VERDICTS[v],
+                rounded(s, 4),
+            ]
             for one, two, v, s in zip(
                 left.left.tolist(), left.right.tolist(), left.verdicts.tolist(), left.strengths.tolist(), strict=True
             )
@@ -235,7 +238,7 @@ def _notices(result: Deduped, known: Sequence[KnownImages]) -> list[str]:
             allowance = math.ceil(100 * share)
             advice = f"; allow them with --max-failures {allowance}%" if share > result.config.max_failures else ""
             lines += tell(name, [counted(n_staying, words, many) + advice])
-    n_odd = sum(row[1].startswith(_FORMULA_STARTS) or row[4].startswith(_FORMULA_STARTS) for row in result.rows())
+    n_odd = sum(is_formula(row[1]) or is_formula(row[4]) for row in result.rows())
     if n_odd:
         odd = counted(n_odd, "line holds a name", "lines hold names")
         words = f"{odd} that a spreadsheet would take for a formula; import the columns as text"
@@ -280,7 +283,7 @@ def _write_failed(result: Deduped) -> Deduped:
 
 def _write_audit(result: Deduped, folder: Path) -> None:
     layout = CleanedLayout(folder)
-    write_removal(layout.removed, result.rows())
+    write_csv(layout.removed, REMOVAL_COLUMNS, result.rows(), exact=True)
     write_json(layout.audit, result.to_json())
 
 

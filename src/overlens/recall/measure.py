@@ -12,8 +12,6 @@ Memory: a few columns over the images and the judged pairs.
 Shapes: k shared identifiers.
 """
 
-import csv
-import io
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +29,7 @@ from overlens.recall.expected_pairs import best_cosines, best_distances, first_r
 from overlens.recall.identifiers import NO_IDENTIFIER, Identifiers, SharedIdentifiers, share_identifiers
 from overlens.records import Features
 from overlens.roster import Roster
+from overlens.tables import csv_text, rounded
 from overlens.verdicts import EDITED, LOOK_ALIKE, VERDICTS, VERIFIED
 
 SAME_GROUP, REFUTED, NO_CANDIDATE = "same_group", "refuted", "no_candidate"
@@ -264,20 +263,15 @@ def missed_csv(recalls: Sequence[IdentifierRecall], keys: Mapping[str, Sequence[
         recalls: What was measured.
         keys: Dataset -> keys of its images in the order of their rows.
     """
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(_CSV_HEAD)
-    for recall in recalls:
-        for one in recall.missed:
-            places = (
-                recall.dataset_a,
-                keys[recall.dataset_a][one.left],
-                recall.dataset_b,
-                keys[recall.dataset_b][one.right],
-            )
-            facts = one.n_left, one.n_right, one.outcome, one.cosine, one.distance
-            table.writerow((*places, one.identifier, *("" if fact is None else fact for fact in facts)))
-    return text.getvalue()
+    return csv_text(_CSV_HEAD, (_missed_row(recall, one, keys) for recall in recalls for one in recall.missed))
+
+
+def _missed_row(
+    recall: IdentifierRecall, one: MissedIdentifier, keys: Mapping[str, Sequence[str]]
+) -> tuple[object, ...]:
+    left = recall.dataset_a, keys[recall.dataset_a][one.left]
+    right = recall.dataset_b, keys[recall.dataset_b][one.right]
+    return *left, *right, one.identifier, one.n_left, one.n_right, one.outcome, rounded(one.cosine), one.distance
 
 
 def _judge(shared: SharedIdentifiers, verified: Verified) -> _Outcomes:
@@ -361,6 +355,6 @@ def _list_missed(
             n_left[number],
             n_right[number],
             None if outcomes is None else OUTCOMES[outcomes.ranks[number]],
-            None if cosine is None else round(float(cosine[number]), 6),
+            None if cosine is None else float(cosine[number]),
             None if distance is None else int(distance[number]),
         )

@@ -13,11 +13,9 @@ at, and stay, except those that were refused when the files of a folder were lis
 and a name that is not UTF-8 cannot stand in a list. An image that is named twice is named once.
 """
 
-import csv
 import json
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from io import StringIO
 from os.path import normpath
 from pathlib import Path
 
@@ -32,6 +30,7 @@ from overlens.sources.cleaned_lists import filter_labels, filter_names
 from overlens.sources.cleaned_tables import write_table
 from overlens.sources.labels import CLASS_FOLDERS
 from overlens.sources.textfiles import read_lines
+from overlens.tables import write_csv
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,12 +204,8 @@ def _link(link: Path, images: Path) -> list[str]:
 def _write_folder(request: CleanedRequest, folder: Path) -> Cleaned:
     listing, layout, name = request.listing, CleanedLayout(folder), request.spec.name
     manifest, list_of_keys = layout.folder_manifest(name), layout.folder_keys(name)
-    table = StringIO(newline="")
-    writer = csv.writer(table, quoting=csv.QUOTE_ALL, lineterminator="\n")
-    writer.writerow(("path", "label"))
-    for row in request.kept:
-        writer.writerow((normpath(listing.paths[row].absolute()), listing.labels[row] or ""))
-    write_text(manifest, table.getvalue())
+    rows = ((normpath(listing.paths[row].absolute()), listing.labels[row] or "") for row in request.kept)
+    write_csv(manifest, ("path", "label"), rows, exact=True)
     keys = [listing.keys[row] for row in request.kept]
     broken = [key for key in keys if "\n" in key or "\r" in key]
     if broken:
