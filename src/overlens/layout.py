@@ -11,11 +11,15 @@ The documented layout, under ROOT (read) and under OUTPUT, or ROOT if none is gi
     dataset/cross/failed-audit/                      what `cleaned` would have been, where an audit failed
 """
 
+import re
 from dataclasses import dataclass
 from os.path import normpath
 from pathlib import Path
 
 RUN_MARK = ".lock"
+SPLITS_LOCK = "splits.lock"
+SEED_VARIANCE_FILES = ("json", "csv", "png")
+_SPLIT_NAME = re.compile(r"[a-z_]+_\d+shot_\d+classes_seed\d+\.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +135,10 @@ class AnalysisLayout:
     @property
     def splits_lock(self) -> Path:
         """What the few-shot splits were drawn from, to check them by, written last."""
-        return self.few_shot / "splits.lock"
+        return self.few_shot / SPLITS_LOCK
 
     def seed_variance(self, suffix: str) -> Path:
-        """How much the accuracy of simple probes depends on the seed; `suffix` is json, csv or png."""
+        """How much the accuracy of simple probes depends on the seed; `suffix` is one of `SEED_VARIANCE_FILES`."""
         return self.few_shot / f"seed_variance.{suffix}"
 
     def split(self, strategy: str, k_shot: int, n_classes: int, seed: int) -> Path:
@@ -164,6 +168,27 @@ class AnalysisLayout:
     def split_links(self, strategy: str, k_shot: int, n_classes: int, seed: int) -> Path:
         """Class folders of links to the images of one few-shot split, replaced as a whole."""
         return self.few_shot / "links" / _split_name(strategy, k_shot, n_classes, seed)
+
+
+@dataclass(frozen=True, slots=True)
+class LinksLayout:
+    """Class folders of links to the images of one few-shot split, `AnalysisLayout.split_links`."""
+
+    folder: Path
+
+    @property
+    def earlier(self) -> Path:
+        """Where these folders wait while new ones take their place; gone when a run ends."""
+        return self.folder.with_name(f".earlier-{self.folder.name}")
+
+    @property
+    def classes(self) -> Path:
+        """Table of which class a folder is."""
+        return self.folder / "classes.csv"
+
+    def of_class(self, part: str, class_folder: str) -> Path:
+        """Folder of the links to the images that one class has in one part."""
+        return self.folder / part / class_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,6 +400,11 @@ class CleanedLayout:
 
 def _split_name(strategy: str, k_shot: int, n_classes: int, seed: int) -> str:
     return f"{strategy}_{k_shot}shot_{n_classes}classes_seed{seed}"
+
+
+def is_split_name(name: str) -> bool:
+    """Return whether a file of this name can be the JSON of a split, `AnalysisLayout.split`; it then leads nowhere."""
+    return _SPLIT_NAME.fullmatch(name) is not None
 
 
 def find_results(path: Path) -> Path | None:

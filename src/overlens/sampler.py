@@ -13,6 +13,8 @@ from fractions import Fraction
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from overlens.digests import framed
+
 if TYPE_CHECKING:
     import hashlib
 
@@ -72,7 +74,7 @@ def draw_places(n_places: int, n: int, seed: int, purpose: str, *context: str) -
     drawn = []
     for i in range(min(n, n_places)):
         digest = start.copy()
-        digest.update(_framed(str(i)))
+        digest.update(framed(str(i)))
         chosen = i + int.from_bytes(digest.digest(), "big") % (n_places - i)
         drawn.append(moved.get(chosen, chosen))
         moved[chosen] = moved.get(i, i)
@@ -85,19 +87,13 @@ def _numbered(names: Iterable[str], seed: int, purpose: str, *context: str) -> l
     numbered = []
     for name in set(names):
         digest = start.copy()
-        digest.update(_framed(name))
+        digest.update(framed(name))
         numbered.append((digest.digest(), name))
     return numbered
 
 
 def _begin(seed: int, purpose: str, *names: str) -> "hashlib._Hash":
-    return sha256(b"".join(map(_framed, ("overlens sampler", str(VERSION), str(seed), purpose, *names))))
-
-
-def _framed(text: str) -> bytes:
-    # surrogatepass: a name is never a reason to stop, even one that is not Unicode.
-    data = text.encode(errors="surrogatepass")
-    return len(data).to_bytes(8, "big") + data
+    return sha256(b"".join(map(framed, ("overlens sampler", str(VERSION), str(seed), purpose, *names))))
 
 
 def draw_weighted(weights: Mapping[str, Fraction], n: int, seed: int, purpose: str) -> list[str]:

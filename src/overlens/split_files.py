@@ -3,13 +3,12 @@
 Episodes are written as JSON and NPY alone: a table says nothing more, and took a third of the room of all files.
 
 Files of one split bear one name. A form that is not asked for is removed where an earlier run left it under that name,
-so that two files of one name never hold two splits. The lock is removed first and written last: where it is, all files
-that it names are whole. Nothing is pickled.
+so that two files of one name never hold two splits. The lock, and what was measured on its splits, are removed first,
+and the lock is written last: where it is, all files that it names are whole. Nothing is pickled.
 
 Shapes: e episodes, c classes of an episode, m images of a class.
 """
 
-import csv
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,22 +19,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from overlens.atomic import replaced_file, replaced_text, write_json, write_text
+from overlens.atomic import replaced_file, write_json, write_text
 from overlens.config import DatasetSpec
 from overlens.counted import counted
 from overlens.errors import StoreError
 from overlens.fewshot.lock import Lock
 from overlens.fewshot.splits import EPISODE_PARTS, Episode, EpisodeSet, Part, Split, Splits
-from overlens.layout import AnalysisLayout
+from overlens.layout import SEED_VARIANCE_FILES, AnalysisLayout
 from overlens.records import Features
 from overlens.sources.cleaned import input_layout
 from overlens.split_links import LinkFolders
+from overlens.tables import is_formula, write_csv
 
 NO_ROW = -1
 # Part of a CoOp list -> parts of a split.
 COOP_PARTS = {"train": ("support",), "val": ("validation",), "test": ("query", "test")}
 _NEED_FILES = frozenset({"coop", "links"})
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ def write_splits(
     files: ImageFiles | None = None,
     formats: Sequence[str] = ("json",),
 ) -> WrittenSplits:
-    """Write every split and set of episodes of one dataset, and remove the lock of earlier ones.
+    """Write every split and set of episodes of one dataset; first remove what says anything of earlier ones.
 
     Args:
         splits: What was drawn.
@@ -95,7 +94,8 @@ def write_splits(
     Raises:
         StoreError: The system refuses to write, or to make links.
     """
-    _remove(layout.splits_lock)
+    for path in (*map(layout.seed_variance, SEED_VARIANCE_FILES), layout.splits_lock):
+        _remove(path)
     writer = _Writer(features, layout, files, formats)
     paths = [path for split in splits.drawn for path in writer.write_split(split)]
     paths += [path for episodes in splits.episodes for path in writer.write_episodes(episodes)]
@@ -143,7 +143,9 @@ class _Writer:
             path = layout.split_part_embeddings(part, *place) if part != "support" else layout.split_embeddings(*place)
             yield _write_npy(path, np.ascontiguousarray(self._embeddings[split.parts[part].rows], "<f4"))
         if "csv" in self._formats:
-            yield _write_table(table, ("part", "name", "label", "class_name"), self._table_rows(split))
+            # Exact: programs find files by these names.
+            write_csv(table, ("part", "name", "label", "class_name"), self._table_rows(split), exact=True)
+            yield table
         if self._files is not None and "coop" in self._formats:
             write_text(coop, _rows_json(self._coop_lists(split, self._files)))
             yield coop
@@ -194,15 +196,6 @@ def _padded(episodes: Sequence[Sequence[NDArray[np.int64]]]) -> NDArray[np.int32
     return table
 
 
-def _write_table(path: Path, head: Sequence[str], rows: Iterable[Sequence[str]]) -> Path:
-    """Write a table as CSV, every text quoted and every name exact: a changed one would name nothing."""
-    with replaced_text(path) as stream:
-        writer = csv.writer(stream, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
-        writer.writerow(head)
-        writer.writerows(rows)
-    return path
-
-
 def _write_npy(path: Path, array: NDArray[np.generic]) -> Path:
     with replaced_file(path) as stream:
         np.save(stream, array, allow_pickle=False)
@@ -244,7 +237,7 @@ def _tell(splits: Splits, features: Features, formats: Sequence[str], *, has_fil
         yield "episodes are not written as links, which would be hundreds of folders; their JSON and NPY files are"
     if "csv" in formats:
         texts = {text for part in _parts_of(splits) for text in (*part.names, *part.labels)}
-        if odd := sum(text.startswith(_FORMULA_STARTS) for text in texts):
+        if odd := sum(map(is_formula, texts)):
             words = counted(odd, "name or class in the tables looks", "names or classes in the tables look")
             yield f"{words} like a formula to a spreadsheet; import the columns as text"
 

@@ -6,7 +6,6 @@ digest; so no link lies outside its folder, and no two images or classes share a
 dataset, so a class has the same folder in every split.
 """
 
-import csv
 import re
 import unicodedata
 from collections import Counter
@@ -16,13 +15,13 @@ from hashlib import sha256
 from os.path import relpath
 from pathlib import Path
 
-from overlens.atomic import replaced_folder, replaced_text
+from overlens.atomic import replaced_folder
 from overlens.errors import StoreError
 from overlens.fewshot.splits import Part, Split
-from overlens.layout import AnalysisLayout
+from overlens.layout import AnalysisLayout, LinksLayout
 from overlens.records import Features
+from overlens.tables import write_csv
 
-CLASSES = "classes.csv"
 _MOST_BYTES = 100
 _UNSAFE = re.compile(r'[/\\:*?"<>|]')
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
@@ -79,37 +78,34 @@ class LinkFolders:
         Raises:
             StoreError: The system refuses links, or to write.
         """
-        place = layout.split_links(*split.place)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        home = place.parent.resolve() / place.name
+        place = LinksLayout(layout.split_links(*split.place))
+        place.folder.parent.mkdir(parents=True, exist_ok=True)
+        home = LinksLayout(place.folder.parent.resolve() / place.folder.name)
         classes = sorted(set(split.labels))
-        with replaced_folder(place, place.with_name(f".earlier-{place.name}")) as folder:
+        with replaced_folder(place.folder, place.earlier) as folder:
+            made = LinksLayout(folder)
             for name, part in split.parts.items():
                 if len(part):
                     for class_id in classes:
-                        (folder / name / self.folders[class_id]).mkdir(parents=True)
-                    self._link(part, folder / name, home / name)
-            self._write_classes(folder / CLASSES, classes)
-        return place
+                        made.of_class(name, self.folders[class_id]).mkdir(parents=True)
+                    self._link(name, part, made, home)
+            rows = ((self.folders[one], one, self.class_names.get(one, one)) for one in classes)
+            write_csv(made.classes, ("folder", "label", "class_name"), rows, exact=True)
+        return place.folder
 
-    def _link(self, part: Part, folder: Path, home: Path) -> None:
-        """Make the links of one part in `folder`, which will be `home`."""
+    def _link(self, name: str, part: Part, made: LinksLayout, home: LinksLayout) -> None:
+        """Make the links of one part in the folders that were `made`, which will be at `home`."""
         for row, label in zip(part.rows.tolist(), part.labels, strict=True):
-            inner = Path(self.folders[label])
+            inner, file = self.folders[label], self.files[row]
             try:
-                (folder / inner / self.files[row]).symlink_to(_target(self.targets[row], home / inner))
+                target = _target(self.targets[row], home.of_class(name, inner))
+                (made.of_class(name, inner) / file).symlink_to(target)
             except (OSError, NotImplementedError) as error:
                 reason = getattr(error, "strerror", None) or error
                 raise StoreError(
-                    f"cannot make a link to an image below {home}: {reason}; links need a file system and rights that "
-                    "allow them; leave out --split-formats links, or write elsewhere with --output PATH"
+                    f"cannot make a link to an image below {home.folder / name}: {reason}; links need a file system "
+                    "and rights that allow them; leave out --split-formats links, or write elsewhere with --output PATH"
                 ) from error
-
-    def _write_classes(self, path: Path, classes: list[str]) -> None:
-        with replaced_text(path) as stream:
-            writer = csv.writer(stream, quoting=csv.QUOTE_ALL, lineterminator="\n")
-            writer.writerow(("folder", "label", "class_name"))
-            writer.writerows((self.folders[one], one, self.class_names.get(one, one)) for one in classes)
 
 
 def safe_names(bases: Mapping[str, str]) -> dict[str, str]:
