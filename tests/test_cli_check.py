@@ -14,9 +14,10 @@ from overlens.check_splits import check_splits
 from overlens.cli import main
 from overlens.config import DatasetSpec, FewShotConfig
 from overlens.digests import digest_file
+from overlens.fewshot.digested import DigestedImages
 from overlens.fewshot.draw import draw_splits
-from overlens.fewshot.lock import DigestedImages, LabelOrigin, Lock, make_lock
-from overlens.fewshot.pictures import KnownCopies
+from overlens.fewshot.lock import LabelOrigin, Lock, make_lock
+from overlens.fewshot.pictures import KnownCopies, LabelledImages
 from overlens.groups.find import NO_GROUP
 from overlens.layout import AnalysisLayout
 from overlens.records import Features
@@ -38,7 +39,7 @@ def publish(images: Path, folder: Path, config: FewShotConfig = CONFIG, root: Pa
     pictures = [key.removesuffix(".jpg") for key in keys]
     group_of = np.array([{"cat/0": 4, "cat/1": 4, "eel/0": 7}.get(one, NO_GROUP) for one in pictures], np.int32)
     copies = KnownCopies(group_of, np.array([one == "eel/0" for one in pictures]), {"encoder": "offline"})
-    splits = draw_splits("photo", keys, labels, config=config, copies=copies)
+    splits = draw_splits(LabelledImages("photo", keys, labels), config=config, copies=copies)
     rows = np.zeros((len(keys), 2), np.float32)
     layout = AnalysisLayout(folder, "photo")
     write_splits(splits, Features("photo", keys, labels, embeddings=rows), layout)
@@ -253,6 +254,31 @@ def test_files_beside_the_lock_must_hold_what_it_says(run: Run, lock: Path, phot
     assert f"{path.name}: it holds other images, classes or parts" in out
     assert "it is not a split as overlens writes it" in out
     assert "2 files beside the lock do not hold what it says" in err
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("OWN", ""),
+        ('{"splits_lock_sha256": "0"}', "it was measured on the splits of another lock, or of none"),
+        ('{"splits_lock_sha256": null}', "it was measured on the splits of another lock, or of none"),
+        ('{"results": []}', "it does not say on which splits it was measured"),
+        ("[", "it does not say on which splits it was measured"),
+    ],
+    ids=["of these splits", "of others", "of none", "without digest", "cut"],
+)
+def test_seed_variance_beside_the_lock_must_be_of_its_splits(
+    run: Run, lock: Path, photos: Path, content: str, words: str
+):
+    own = json.loads(lock.read_text("utf-8"))["sha256"]
+    path = lock.parent / "seed_variance.json"
+    path.write_text(content.replace("OWN", json.dumps({"splits_lock_sha256": own})), encoding="utf-8")
+    status, told = found(run, lock, photos)
+    assert told["files"] == {"n_beside_lock": 16, "wrong": {path.name: words} if words else {}}
+    assert status == (1 if words else 0)
+    _, out, err = run("--splits", lock, "--datasets", f"photo={photos}")
+    assert "16 of 16 hold what it says" in out and words in out
+    assert ("1 file beside the lock does not hold what it says, such as seed_variance.json" in err) == bool(words)
 
 
 # ---- wrong usage ----

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from overlens.config import FewShotConfig
 from overlens.errors import ConfigError, StoreError
+from overlens.fewshot.digested import DigestedImages
 from overlens.fewshot.draw import draw_splits
 from overlens.fewshot.lock import (
-    DigestedImages,
     LabelOrigin,
     Lock,
     LockedCopies,
@@ -23,7 +23,7 @@ from overlens.fewshot.lock import (
     name_sha256,
     told_image,
 )
-from overlens.fewshot.pictures import KnownCopies
+from overlens.fewshot.pictures import KnownCopies, LabelledImages
 from overlens.groups.find import NO_GROUP
 
 CONFIG = FewShotConfig(k_shots=(1, 2), n_classes=2, n_seeds=2, n_episodes=3)
@@ -54,7 +54,7 @@ def copies_of(order: list[int]) -> KnownCopies:
 def lock_of(order: list[int] | None = None, config: FewShotConfig = CONFIG) -> Lock:
     order = order or list(range(24))
     images, copies = images_of(order=order), copies_of(order)
-    splits = draw_splits("photo", images.keys, images.labels, config=config, copies=copies)
+    splits = draw_splits(LabelledImages("photo", images.keys, images.labels), config=config, copies=copies)
     return make_lock(splits, images, config, origin=ORIGIN, copies=copies)
 
 
@@ -63,6 +63,11 @@ def test_a_lock_comes_back_as_it_was_written():
     again = Lock.from_json(json.loads(json.dumps(lock.to_json())))
     assert again == lock
     assert len(lock.splits) == 2 * 2 * 4 and len(lock.images) == 24 - 3
+
+
+def test_a_lock_is_named_by_the_digest_that_its_file_ends_in():
+    lock = lock_of()
+    assert lock.sha256 == lock.to_json()["sha256"] != lock_of(config=replace(CONFIG, seed=1)).sha256
 
 
 def test_options_that_are_not_the_usual_ones_come_back():
@@ -95,7 +100,7 @@ def test_groups_are_places_of_images_and_one_image_makes_none():
 
 def test_without_verification_nothing_is_claimed_of_copies():
     images = images_of()
-    splits = draw_splits("photo", images.keys, images.labels, config=CONFIG)
+    splits = draw_splits(LabelledImages("photo", images.keys, images.labels), config=CONFIG)
     lock = make_lock(splits, images, CONFIG, origin=ORIGIN)
     assert lock.copies is None and lock.to_json()["copies"] is None
 
@@ -106,7 +111,7 @@ def test_the_content_of_a_split_is_told_as_the_docstring_says():
 
     images = images_of()
     config = replace(CONFIG, strategies=("random", "episodic"), k_shots=(1,), n_seeds=1)
-    splits = draw_splits("photo", images.keys, images.labels, config=config)
+    splits = draw_splits(LabelledImages("photo", images.keys, images.labels), config=config)
     lock = make_lock(splits, images, config, origin=ORIGIN)
     digest_of = dict(zip(images.keys, images.digests, strict=True))
     split, episodes = splits.drawn[0].to_json(), splits.episodes[0].to_json()

@@ -290,6 +290,11 @@ def test_json_csv_and_frames_hold_the_same(measured):
     assert str(frame.dtypes["n_episodes"]) == "Int64" and str(frame.dtypes["episode_low"]) == "Float64"
 
 
+def test_the_document_names_the_lock_of_the_splits(measured):
+    assert variance_json(measured)["splits_lock_sha256"] is None
+    assert variance_json(measured, "ab" * 32)["splits_lock_sha256"] == "ab" * 32
+
+
 def test_a_record_is_a_table_of_seeds(measured):
     one: SeedVariance = measured[-1]
     frame = one.to_pandas()

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 import overlens.split_files
 from overlens.config import DatasetSpec, FewShotConfig
 from overlens.errors import StoreError
+from overlens.fewshot.digested import DigestedImages
 from overlens.fewshot.draw import draw_splits
-from overlens.fewshot.lock import DigestedImages, LabelOrigin, Lock, make_lock
+from overlens.fewshot.lock import LabelOrigin, Lock, make_lock
+from overlens.fewshot.pictures import LabelledImages
 from overlens.fewshot.splits import Certificate, LeftOut, Part, Split, Splits
-from overlens.layout import AnalysisLayout
+from overlens.layout import SEED_VARIANCE_FILES, AnalysisLayout, is_split_name
 from overlens.records import Features
 from overlens.split_files import ImageFiles, WrittenSplits, write_lock, write_splits
 from overlens.split_links import safe_names
@@ -37,7 +39,7 @@ def make_data(folder: Path, sizes: dict[str, int] | None = None) -> Data:
     labels = [key.split("/")[0] for key in keys]
     rows = np.arange(3 * len(keys), dtype=np.float32).reshape(-1, 3)
     features = Features("photo", tuple(keys), tuple(labels), class_names={"a": "Ape"}, embeddings=rows)
-    splits = draw_splits("photo", keys, labels, config=CONFIG)
+    splits = draw_splits(LabelledImages("photo", keys, labels), config=CONFIG)
     return splits, features, ImageFiles(folder, tuple(folder / key for key in keys))
 
 
@@ -251,7 +253,7 @@ def test_hostile_class_ids_and_file_names_stay_inside_and_apart(tmp_path: Path, 
     rows = np.zeros((len(keys), 2), np.float32)
     features = Features("photo", tuple(keys), tuple(labels), embeddings=rows)
     config = replace(CONFIG, strategies=("random",), k_shots=(1,), n_classes=len(HOSTILE), n_validation=1, n_query=1)
-    splits = draw_splits("photo", keys, labels, config=config)
+    splits = draw_splits(LabelledImages("photo", keys, labels), config=config)
     before = sorted(path for path in tmp_path.rglob("*") if layout.root not in path.parents)
     write((splits, features, ImageFiles(tmp_path / "images", tuple(paths))), layout)
     (split,) = splits.drawn
@@ -336,6 +338,22 @@ def lock_of(data: Data) -> Lock:
     return make_lock(splits, images, CONFIG, origin=LabelOrigin("class folders"))
 
 
+def test_what_was_measured_on_earlier_splits_goes_with_their_lock(data: Data, layout: AnalysisLayout):
+    write(data, layout)
+    measured = [layout.seed_variance(suffix) for suffix in SEED_VARIANCE_FILES]
+    for path in measured:
+        path.write_text("of earlier splits", encoding="utf-8")
+    write(data, layout)
+    assert len(measured) == 3 and not any(path.exists() for path in measured)
+
+
+def test_names_of_splits_are_told_from_paths(data: Data, layout: AnalysisLayout):
+    assert all(is_split_name(layout.split(*one.place).name) for one in (*data[0].drawn, *data[0].episodes))
+    name = layout.split(*data[0].drawn[0].place).name
+    for other in (f"../{name}", f"/{name}", f"{name}\n", name.removesuffix(".json"), "splits.lock", ".json", ""):
+        assert not is_split_name(other), other
+
+
 def test_the_lock_goes_before_the_first_file_and_comes_last(data: Data, layout: AnalysisLayout, monkeypatch):
     write(data, layout)
     write_lock(lock_of(data), layout)
@@ -380,7 +398,7 @@ def test_splits_of_real_images_are_read_as_class_folders(shared_data: Path, layo
     rows = np.zeros((len(listing.keys), 1), np.float32)
     features = Features("photo", listing.keys, listing.labels, embeddings=rows)
     config = FewShotConfig(k_shots=(5,), n_classes=4, n_seeds=1, strategies=("long_tail",))
-    splits = draw_splits("photo", listing.keys, listing.labels, config=config)
+    splits = draw_splits(LabelledImages("photo", listing.keys, listing.labels), config=config)
     files = ImageFiles.of(spec, Path(), listing.paths)
     write_splits(splits, features, layout, files=files, formats=ALL)
     (split,) = splits.drawn

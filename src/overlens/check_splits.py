@@ -9,7 +9,7 @@ Shapes: m images of today.
 import json
 import unicodedata
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,13 @@ from overlens.config import DatasetSpec
 from overlens.cores import map_parts
 from overlens.digests import digest_if_there
 from overlens.errors import ConfigError, OverlensError
-from overlens.features import KnownImages
+from overlens.fewshot.digested import DigestedImages
 from overlens.fewshot.draw import draw_splits
-from overlens.fewshot.lock import DigestedImages, Lock, content_sha256, lock_splits, name_sha256, told_image
-from overlens.fewshot.pictures import KnownCopies
-from overlens.fewshot.splits import EPISODE_PARTS, PARTS
+from overlens.fewshot.lock import Lock, lock_splits, name_sha256
+from overlens.fewshot.pictures import KnownCopies, LabelledImages
 from overlens.groups.find import NO_GROUP
+from overlens.layout import SPLITS_LOCK
+from overlens.locked_files import check_files
 from overlens.progress import Progress
 from overlens.records import Listing
 from overlens.sources import list_images
@@ -68,7 +69,7 @@ class CheckedSplits:
         differing: Files of splits that come out otherwise today, or not at all.
         additional: Files of splits that today's images give and the lock does not have.
         why_not_drawn: Why nothing can be drawn today, or "".
-        wrong_files: File beside the lock -> why it does not hold what the lock says.
+        wrong_files: File beside the lock -> why it does not hold what the lock says, or was measured on other splits.
         n_files: Files of splits that lie beside the lock.
         renaming: What was done to the names, in words, where one thing explains all new names; else "".
         notices: Sentences about the listing that the user should read.
@@ -91,6 +92,11 @@ class CheckedSplits:
     def n_same(self) -> int:
         """Number of splits that come out as the lock says."""
         return len(self.lock.splits) - len(self.differing)
+
+    @property
+    def n_good_files(self) -> int:
+        """Number of files of splits beside the lock that hold what it says."""
+        return self.n_files - sum(split.file in self.wrong_files for split in self.lock.splits)
 
     @property
     def is_same(self) -> bool:
@@ -141,28 +147,26 @@ def read_lock(path: Path) -> Lock:
         ConfigError: There is no such file, or it is no lock, or damaged.
         StoreError: It is a lock of another format.
     """
-    file = path / "splits.lock" if path.is_dir() else path
+    return Lock.from_json(*_read_content(path))
+
+
+def _read_content(path: Path) -> tuple[Any, str]:
+    """Return the JSON of a lock, and what errors call it."""
+    file = path / SPLITS_LOCK if path.is_dir() else path
     try:
-        content = json.loads(file.read_bytes().decode("utf-8-sig"))
+        return json.loads(file.read_bytes().decode("utf-8-sig")), str(file)
     except FileNotFoundError as error:
-        raise ConfigError(f"there is no file {file}; give the splits.lock of few-shot splits: --splits PATH") from error
+        raise ConfigError(
+            f"there is no file {file}; give the {SPLITS_LOCK} of few-shot splits: --splits PATH"
+        ) from error
     except OSError as error:
         raise ConfigError(
-            f"cannot read {file}: {error.strerror or error}; give a splits.lock that can be read"
+            f"cannot read {file}: {error.strerror or error}; give a {SPLITS_LOCK} that can be read"
         ) from error
     except (ValueError, RecursionError) as error:
         raise ConfigError(
-            f"{file} is no JSON, so it is no lock, or it is damaged; give the file splits.lock"
+            f"{file} is no JSON, so it is no lock, or it is damaged; give the file {SPLITS_LOCK}"
         ) from error
-    return Lock.from_json(content, str(file))
-
-
-def digested_images(known: KnownImages) -> DigestedImages:
-    """Return the kept images of a run by content, as a lock takes them."""
-    kept = {*known.keys}
-    others = [path for key, path in zip(known.listing.keys, known.listing.paths, strict=True) if key not in kept]
-    unusable = frozenset(digest for path in others if (digest := digest_if_there(path)) is not None)
-    return DigestedImages(known.keys, known.labels, known.digests, unusable)
 
 
 def check_splits(
@@ -187,7 +191,8 @@ def check_splits(
         DatasetError: The dataset cannot be listed.
         StoreError: The lock is of a version that draws otherwise.
     """
-    lock = read_lock(source)
+    content, file = _read_content(source)
+    lock = Lock.from_json(content, file)
     lock.require_drawable(str(source))
     listing = list_images(
         spec,
@@ -198,7 +203,9 @@ def check_splits(
     images = _digest_today(listing, lock, progress or Progress())
     matched = match_images(lock, images)
     drawn, why_not = _draw_again(lock, images, matched)
-    wrong, n_files = _check_files(lock, source if source.is_dir() else source.parent, images)
+    folder = source if source.is_dir() else source.parent
+    # The digest as it stands there: a lock of an earlier version may be told in other words today.
+    wrong, n_files = check_files(lock, content["sha256"], folder, dict(zip(images.keys, images.digests, strict=True)))
     return CheckedSplits(
         lock=lock,
         source=source,
@@ -279,14 +286,10 @@ def _draw_again(lock: Lock, images: DigestedImages, matched: Matched) -> tuple[d
     """Return file -> digest of the splits that today's images give, and why there are none, if so."""
     rows = [row for row, label in enumerate(images.labels) if label is not None]
     digests = [images.digests[row] for row in rows]
+    labelled = LabelledImages(lock.dataset, [images.keys[row] for row in rows], [images.labels[row] for row in rows])
+    copies = _copies_of(lock, digests, [matched.place_of.get(row) for row in rows])
     try:
-        splits = draw_splits(
-            lock.dataset,
-            [images.keys[row] for row in rows],
-            [images.labels[row] for row in rows],
-            config=lock.config,
-            copies=_copies_of(lock, digests, [matched.place_of.get(row) for row in rows]),
-        )
+        splits = draw_splits(labelled, config=lock.config, copies=copies)
     except OverlensError as error:
         return {}, str(error)
     return {split.file: split.sha256 for split in lock_splits(splits, digests)}, ""
@@ -307,47 +310,6 @@ def _copies_of(lock: Lock, digests: Sequence[str], places: Sequence[int | None])
         np.array([place in held_out for place in known], np.bool_),
         lock.copies.basis,
     )
-
-
-def _check_files(lock: Lock, folder: Path, images: DigestedImages) -> tuple[dict[str, str], int]:
-    """Return which JSON files beside the lock do not hold what it says, with the reason, and how many are there."""
-    digest_of = dict(zip(images.keys, images.digests, strict=True))
-    wrong: dict[str, str] = {}
-    n_files = 0
-    for split in lock.splits:
-        path = folder / split.file
-        if path.is_file():
-            n_files += 1
-            if reason := _file_problem(path, split.sha256, digest_of):
-                wrong[split.file] = reason
-    return wrong, n_files
-
-
-def _file_problem(path: Path, sha256: str, digest_of: Mapping[str, str]) -> str:
-    try:
-        parts = list(_parts_of(json.loads(path.read_bytes())))
-        absent = sorted({name for _, part in parts for name, _ in part if name not in digest_of})
-        if absent:
-            return f"it names images that are not there today: {len(absent)} (first: {absent[0]!r})"
-        told = [(part, [told_image(label, digest_of[name]) for name, label in pairs]) for part, pairs in parts]
-        return "" if content_sha256(told) == sha256 else "it holds other images, classes or parts"
-    except OSError as error:
-        return f"it cannot be read: {error.strerror or error}"
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return "it is not a split as overlens writes it"
-
-
-def _parts_of(content: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """Yield each part of the JSON of a split or a set of episodes: its name, and names and classes of its images."""
-    if "episodes" not in content:
-        for part in PARTS:
-            columns = content if part == "support" else content[part]
-            yield part, list(zip(columns["names"], columns["labels"], strict=True))
-        return
-    images = list(zip(content["images"]["names"], content["images"]["labels"], strict=True))
-    for number, episode in enumerate(content["episodes"]):
-        for part in EPISODE_PARTS:
-            yield f"{number}/{part}", [images[place] for place in episode[part]]
 
 
 def _without_extension(name: str) -> str:

@@ -5,16 +5,17 @@ half of them.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from overlens.analysis import Analysis
 from overlens.atomic import write_json, write_text
-from overlens.benchmark.known import certificate_basis, known_copies, why_unknown
-from overlens.check_splits import digested_images
+from overlens.benchmark.known import certificate_basis, count_held_out, known_copies, tell_cut, why_unknown
 from overlens.config import DatasetSpec, FewShotConfig, RunConfig
 from overlens.features import KnownImages
+from overlens.fewshot.digested import DigestedImages
 from overlens.fewshot.draw import draw_splits
 from overlens.fewshot.lock import LabelOrigin, make_lock
-from overlens.fewshot.pictures import KnownCopies
+from overlens.fewshot.pictures import KnownCopies, LabelledImages
 from overlens.fewshot.splits import Splits
 from overlens.fewshot.variance import SeedVariance, count_trials, measure_variance, variance_csv, variance_json
 from overlens.layout import AnalysisLayout
@@ -34,24 +35,29 @@ def make_splits(
 
     Raises:
         ConfigError: A class is short, and short classes are errors.
+        DatasetError: A dataset held out, of which a part was looked at, cannot be listed any more.
         StoreError: A file cannot be written.
     """
     config = analysis.config.few_shot
     if config is None:
         return (), []
     datasets = [features for name, features in analysis.datasets.items() if name not in config.held_out]
-    basis = certificate_basis(analysis)
+    n_listed = count_held_out(analysis)
+    basis = certificate_basis(analysis, n_listed)
     images = {one.listing.dataset: one for one in known}
-    notices: list[str] = []
+    notices = tell("few-shot splits", list(tell_cut(analysis, n_listed)))
     drawn: list[tuple[Splits, KnownCopies | None]] = []
     with progress.stage("Few-shot splits", len(datasets), "datasets") as stage:
         for features in datasets:
             copies = known_copies(analysis, basis, features.dataset)
             drawn.append((_draw(analysis.config, config, features, copies), copies))
+        written: list[Splits] = []
         for features, (splits, copies) in zip(datasets, drawn, strict=True):
-            notices += _write(analysis.config, features, splits, copies, images.get(features.dataset))
+            locked, told = _write(analysis.config, features, splits, copies, images.get(features.dataset))
+            written.append(locked)
+            notices += told
             stage.advance(1)
-    return tuple(splits for splits, _ in drawn), notices
+    return tuple(written), notices
 
 
 def measure_variances(
@@ -66,36 +72,41 @@ def measure_variances(
             embeddings = analysis.datasets[one.dataset].require_embeddings()
             measured[one.dataset] = measure_variance(one, embeddings, told=stage.advance)
             layout = AnalysisLayout(analysis.output, one.dataset)
-            write_json(layout.seed_variance("json"), variance_json(measured[one.dataset]))
+            write_json(layout.seed_variance("json"), variance_json(measured[one.dataset], one.lock_sha256))
             write_text(layout.seed_variance("csv"), variance_csv(measured[one.dataset]))
     return measured
 
 
 def _draw(run: RunConfig, config: FewShotConfig, features: Features, copies: KnownCopies | None) -> Splits:
     why = why_unknown(run, features.dataset)
-    return draw_splits(features.dataset, features.keys, features.labels, config=config, copies=copies, why_unknown=why)
+    images = LabelledImages(features.dataset, features.keys, features.labels)
+    return draw_splits(images, config=config, copies=copies, why_unknown=why)
 
 
 def _write(
     run: RunConfig, features: Features, splits: Splits, copies: KnownCopies | None, images: KnownImages | None
-) -> list[str]:
-    """Write the splits of one dataset, and last their lock, which needs images; return what the user should know."""
+) -> tuple[Splits, list[str]]:
+    """Write the splits of one dataset, and last their lock, which needs images.
+
+    Returns:
+        The splits with the digest of their lock, and what the user should know.
+    """
     assert run.few_shot is not None
     layout = AnalysisLayout(run.output_root, features.dataset)
     files = None if images is None else _files(run, images)
-    for suffix in ("json", "csv", "png"):  # of other splits, they must not stand beside these if the run is killed
-        layout.seed_variance(suffix).unlink(missing_ok=True)
     written = write_splits(splits, features, layout, files=files, formats=run.few_shot.formats)
     if images is not None and len(splits):
         origin = LabelOrigin(features.label_source, run.use_ground_truth, run.max_images)
-        write_lock(make_lock(splits, digested_images(images), run.few_shot, origin=origin, copies=copies), layout)
+        lock = make_lock(splits, DigestedImages.of(images), run.few_shot, origin=origin, copies=copies)
+        write_lock(lock, layout)
+        splits = replace(splits, lock_sha256=lock.sha256)
     reasons = dict.fromkeys(f"{skipped.k_shot}-shot splits: {skipped.reason}" for skipped in splits.skipped)
     unknown = why_unknown(run, features.dataset)
     none = [] if len(splits) else ["no split could be drawn, so there is none, and no lock"]
     uncertain = [f"no split is certified free of leaks: {unknown}"] if unknown else []
     crossing = [f"groups of copies that cross a border of a split, over all splits: {splits.n_crossing}"]
     leaks = crossing if splits.n_crossing else []
-    return tell(features.dataset, [*none, *uncertain, *leaks, *splits.notices, *reasons, *written.notices])
+    return splits, tell(features.dataset, [*none, *uncertain, *leaks, *splits.notices, *reasons, *written.notices])
 
 
 def _files(run: RunConfig, images: KnownImages) -> ImageFiles:

@@ -3,9 +3,7 @@
 Shapes: n images of a dataset.
 """
 
-import hashlib
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -13,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overlens.analysis import Analysis
+from overlens.benchmark.pair_digest import digest_pairs
 from overlens.config import RunConfig
 from overlens.copies import Copies
 from overlens.fewshot.pictures import KnownCopies
 from overlens.groups.find import NO_GROUP
-from overlens.records import Features
-from overlens.verdicts import VERDICTS
+from overlens.sources import list_images
 
 
 def groups_of(copies: Copies | None, dataset: str) -> NDArray[np.int32] | None:
@@ -53,12 +51,50 @@ def why_unknown(config: RunConfig, dataset: str) -> str:
     return ""
 
 
-def certificate_basis(analysis: Analysis) -> dict[str, object]:
-    """Return what certificates say their groups rest on: rule, candidates, encoder, and digest of the pair table."""
+def count_held_out(analysis: Analysis) -> dict[str, int]:
+    """Return the number of images that each dataset held out names, those beyond `--max-images` included.
+
+    With the cap they are listed once more, whole: a listing does not say what it left out.
+
+    Raises:
+        ConfigError: A dataset is not there any more.
+        DatasetError: It cannot be listed.
+    """
+    config = analysis.config
+    held_out = () if config.few_shot is None else config.few_shot.held_out
+    if config.max_images is None:
+        return {name: analysis.datasets[name].n_attempted for name in held_out}
+    return {
+        spec.name: list_images(spec, config.root, use_ground_truth=config.use_ground_truth).n_attempted
+        for spec in config.datasets
+        if spec.name in held_out
+    }
+
+
+def tell_cut(analysis: Analysis, n_listed: Mapping[str, int]) -> Iterator[str]:
+    """Say which datasets held out were not looked at as a whole, and what follows; `n_listed` as `count_held_out`."""
+    for name, n in n_listed.items():
+        n_seen = analysis.datasets[name].n_attempted
+        if n > n_seen:
+            yield (
+                f"--held-out {name}: only the first {n_seen:,} of its {n:,} images were looked at (--max-images), so "
+                "copies of the others may be in the splits; leave --max-images out for splits to publish"
+            )
+
+
+def certificate_basis(analysis: Analysis, n_listed: Mapping[str, int]) -> dict[str, object]:
+    """Return what certificates say their groups rest on: rule, candidates, encoder, and digest of the pair table.
+
+    Args:
+        analysis: The run, its copies found.
+        n_listed: Dataset held out -> number of images that it names, also where not all of them were looked at.
+    """
     if analysis.copies is None:
         return {}
     told: dict[str, Any] = analysis.copies.to_json()
-    n_pairs, digest = digest_pairs(analysis.copies, list(analysis.datasets.values()))
+    keys = [analysis.datasets[name].keys for name in analysis.copies.roster.datasets]
+    n_pairs, digest = digest_pairs(analysis.copies.judged.edges, analysis.copies.roster, keys)
+    unseen = [n - analysis.datasets[name].n_kept for name, n in n_listed.items()]
     return {
         **told["basis"],
         "searched": {
@@ -71,30 +107,9 @@ def certificate_basis(analysis: Analysis) -> dict[str, object]:
             for name, features in analysis.datasets.items()
         },
         "max_images": analysis.config.max_images,
+        "held_out_fully_searched": not any(unseen) if unseen else None,
         "n_images_at_candidate_bound": told["n_images_at_candidate_bound"],
         "encoder": None if analysis.model is None else asdict(analysis.model),
         "n_verified_pairs": n_pairs,
         "verified_pairs_sha256": digest,
     }
-
-
-def digest_pairs(copies: Copies, features: Sequence[Features]) -> tuple[int, str]:
-    """Return the number of verified pairs and the digest of their table, whatever order images and pairs came in.
-
-    The digest is SHA-256 over one line a pair, sorted: a JSON list of dataset, image, dataset, image and verdict, the
-    lesser (dataset, image) first, separated by ", ", without escapes, each line ended by a line feed, in UTF-8.
-    """
-    edges = copies.judged.edges.verified()
-    names = [_names(copies, features, rows) for rows in (edges.left, edges.right)]
-    verdicts = [VERDICTS[code] for code in edges.verdicts.tolist()]
-    lines = (
-        json.dumps([*min(one, two), *max(one, two), verdict], ensure_ascii=False)
-        for one, two, verdict in zip(*names, verdicts, strict=True)
-    )
-    table = "".join(f"{line}\n" for line in sorted(lines))
-    return len(edges), hashlib.sha256(table.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _names(copies: Copies, features: Sequence[Features], rows: NDArray[np.int32]) -> list[tuple[str, str]]:
-    owners, places = copies.roster.dataset_of(rows).tolist(), copies.roster.local(rows).tolist()
-    return [(features[one].dataset, features[one].keys[place]) for one, place in zip(owners, places, strict=True)]

@@ -119,9 +119,8 @@ def _lines(one: "CheckedSplits") -> list[str]:
     if one.additional:
         lines.append(f"  drawn today and not in the lock: {_some(one.additional)}")
     if one.n_files:
-        n_good = one.n_files - len(one.wrong_files)
         absent = f"; {n - one.n_files:,} are not there" if n > one.n_files else ""
-        lines.append(f"  files beside the lock: {n_good:,} of {one.n_files:,} hold what it says{absent}")
+        lines.append(f"  files beside the lock: {one.n_good_files:,} of {one.n_files:,} hold what it says{absent}")
     lines += [f"  {file}: {reason}" for file, reason in [*one.wrong_files.items()][:N_SHOWN]]
     return lines
 

@@ -49,7 +49,10 @@ class Certifier:
         return Certificate(None, n_parts, n_held_out, None, n_groups, *borders, copies.basis)
 
     def certify_seeds(self, drawn: Sequence[Drawn]) -> list[Drawn]:
-        """Return splits with the number of pictures that each shares with those of other seeds, where that is asked."""
+        """Return splits with the number of pictures that each shares with those of other seeds, where that is asked.
+
+        Only splits of the same strategy, k and number of classes are held together; those of two k share by design.
+        """
         if self._copies is None or self._why_not or not self._config.disjoint_seeds:
             return list(drawn)
         pictures = {one.place: self._pictures_of(one, self._copies.group_of) for one in drawn}

@@ -12,8 +12,8 @@ from overlens.config import FewShotConfig
 from overlens.counted import counted
 from overlens.errors import ConfigError, DatasetError
 from overlens.fewshot.certificate import Certifier
-from overlens.fewshot.episodes import draw_episodes
-from overlens.fewshot.pictures import KnownCopies, Pool, Shots, find_pool
+from overlens.fewshot.episodes import EpisodePlan, draw_episodes
+from overlens.fewshot.pictures import KnownCopies, LabelledImages, Pool, Shots, find_pool
 from overlens.fewshot.splits import PARTS, EpisodeSet, LeftOut, Part, SkippedSplit, Split, Splits
 from overlens.fewshot.strategies import EPISODIC, STRATEGIES, require_known
 
@@ -21,9 +21,7 @@ RULE_VERSION = 1
 
 
 def draw_splits(
-    dataset: str,
-    keys: Sequence[str],
-    labels: Sequence[str | None],
+    images: LabelledImages,
     *,
     config: FewShotConfig,
     copies: KnownCopies | None = None,
@@ -32,9 +30,7 @@ def draw_splits(
     """Draw one split for every strategy, k and seed of `config`.
 
     Args:
-        dataset: Name of the dataset.
-        keys: Key of each image, no key twice.
-        labels: Class id of each image or None, aligned with `keys`.
+        images: The images of one dataset.
         config: What to draw.
         copies: What is known of copies; None where nothing was verified: then nothing is certified.
         why_unknown: Why copies are not known, or not all, in words: then crossings are not counted.
@@ -44,17 +40,17 @@ def draw_splits(
         DatasetError: No image has a class.
     """
     require_known(config.strategies)
-    if all(label is None for label in labels):
+    if all(label is None for label in images.labels):
         raise DatasetError(
-            f"few-shot splits of {dataset!r} need classes, and none of its {len(keys)} images has one; add labels.json "
-            "or class folders, or give --use-ground-truth if there is a 2_ground_truth.json"
+            f"few-shot splits of {images.dataset!r} need classes, and none of its {len(images)} images has one; add "
+            "labels.json or class folders, or give --use-ground-truth if there is a 2_ground_truth.json"
         )
-    pool = find_pool(keys, labels, copies, allow_leaks=config.allow_leaks)
-    drawer = _Drawer(dataset, pool, config, Certifier(config, copies, pool.left_out, why_unknown))
+    pool = find_pool(images, copies, allow_leaks=config.allow_leaks)
+    drawer = _Drawer(images.dataset, pool, config, Certifier(config, copies, pool.left_out, why_unknown))
     notices = [*drawer.tell_short(), *drawer.tell_alike(), *_tell(pool.left_out)]
     drawn = drawer.certifier.certify_seeds(list(drawer.splits()))
     episodes = drawer.certifier.certify_seeds(list(drawer.episodes()))
-    return Splits(dataset, tuple(drawn), tuple(episodes), tuple(drawer.skipped()), pool.left_out, tuple(notices))
+    return Splits(images.dataset, tuple(drawn), tuple(episodes), tuple(drawer.skipped()), pool.left_out, tuple(notices))
 
 
 def require_long_classes(dataset: str, labels: Sequence[str | None], config: FewShotConfig) -> None:
@@ -65,7 +61,8 @@ def require_long_classes(dataset: str, labels: Sequence[str | None], config: Few
         labels: Class id of each image or None.
         config: What to draw.
     """
-    pool = find_pool(list(map(str, range(len(labels)))), labels, None, allow_leaks=True)
+    images = LabelledImages(dataset, list(map(str, range(len(labels)))), labels)
+    pool = find_pool(images, None, allow_leaks=True)
     for _ in _Drawer(dataset, pool, config, Certifier(config, None, pool.left_out)).tell_short():
         pass
 
@@ -94,20 +91,8 @@ class _Drawer:
             return
         config = self._config
         wanted = {k: Shots.of(config, k, is_episode=True) for k in config.k_shots}
-        sets = [
-            one
-            for seed in config.seeds
-            for one in draw_episodes(
-                self._dataset,
-                self._pools[seed],
-                self._eligible,
-                wanted,
-                n_classes=config.n_classes,
-                n_episodes=config.n_episodes,
-                seed=seed,
-                certifier=self.certifier,
-            )
-        ]
+        plan = EpisodePlan(self._dataset, self._eligible, wanted, config.n_classes, config.n_episodes)
+        sets = [one for seed in config.seeds for one in draw_episodes(plan, self._pools[seed], seed, self.certifier)]
         yield from sorted(sets, key=lambda one: (list(wanted).index(one.k_shot), one.seed))
 
     def skipped(self) -> Iterator[SkippedSplit]:

@@ -10,6 +10,7 @@ Shapes: p pictures of a class, q of them drawn.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,49 +22,54 @@ from overlens.fewshot.strategies import choose_for_episode
 from overlens.sampler import draw_places
 
 
-def draw_episodes(
-    dataset: str,
-    pool: Pool,
-    eligible: Mapping[int, Mapping[str, int]],
-    wanted: Mapping[int, Shots],
-    *,
-    n_classes: int,
-    n_episodes: int,
-    seed: int,
-    certifier: Certifier,
-) -> Iterator[EpisodeSet]:
-    """Yield one set of episodes for each k of `wanted` that has an eligible class.
+@dataclass(frozen=True, slots=True)
+class EpisodePlan:
+    """What the episodes of one dataset hold, whatever their seed.
 
-    Args:
+    Attributes:
         dataset: Name of the dataset.
-        pool: What may be drawn.
         eligible: k -> class id -> number of pictures, of the classes that take part.
         wanted: k -> how many pictures each part takes.
-        n_classes: Classes of each episode.
-        n_episodes: Number of episodes.
+        n_classes: Classes of each episode that are asked for.
+        n_episodes: Number of episodes of each k.
+    """
+
+    dataset: str
+    eligible: Mapping[int, Mapping[str, int]]
+    wanted: Mapping[int, Shots]
+    n_classes: int
+    n_episodes: int
+
+
+def draw_episodes(plan: EpisodePlan, pool: Pool, seed: int, certifier: Certifier) -> Iterator[EpisodeSet]:
+    """Yield one set of episodes for each k that has an eligible class.
+
+    Args:
+        plan: What the episodes hold.
+        pool: What may be drawn.
         seed: Seed of the draw.
         certifier: Certifies each set.
     """
     images = sorted((name, class_id) for class_id in pool.classes for name in pool.list_pictures(class_id))
     class_ids = tuple(sorted(pool.classes))
     code_of = {class_id: code for code, class_id in enumerate(class_ids)}
-    draws = _Draws(pool, {name: place for place, (name, _) in enumerate(images)}, wanted, seed)
-    drawn: dict[int, list[Episode]] = {k: [] for k in wanted if eligible[k]}
-    for number in range(n_episodes):
+    draws = _Draws(pool, {name: place for place, (name, _) in enumerate(images)}, plan.wanted, seed)
+    drawn: dict[int, list[Episode]] = {k: [] for k in plan.wanted if plan.eligible[k]}
+    for number in range(plan.n_episodes):
         taken: dict[str, NDArray[np.int32]] = {}
         for k, episodes in drawn.items():
-            chosen = sorted(choose_for_episode(eligible[k], n_classes, seed, number))
+            chosen = sorted(choose_for_episode(plan.eligible[k], plan.n_classes, seed, number))
             for class_id in chosen:
                 if class_id not in taken:
                     taken[class_id] = draws.draw(class_id, number)
-            episodes.append(draws.divide({class_id: taken[class_id] for class_id in chosen}, wanted[k]))
+            episodes.append(draws.divide({class_id: taken[class_id] for class_id in chosen}, plan.wanted[k]))
     rows = np.array([pool.classes[class_id][name] for name, class_id in images], np.int64)
     for k, episodes in drawn.items():
         yield EpisodeSet(
-            dataset=dataset,
+            dataset=plan.dataset,
             k_shot=k,
-            n_classes=min(n_classes, len(eligible[k])),
-            requested_n_classes=n_classes,
+            n_classes=min(plan.n_classes, len(plan.eligible[k])),
+            requested_n_classes=plan.n_classes,
             seed=seed,
             names=tuple(name for name, _ in images),
             class_ids=class_ids,

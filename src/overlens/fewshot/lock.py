@@ -16,38 +16,20 @@ from typing import Any
 
 from overlens import sampler
 from overlens.config import FewShotConfig
+from overlens.digests import framed
 from overlens.errors import ConfigError, StoreError
+from overlens.fewshot.digested import DigestedImages
 from overlens.fewshot.draw import RULE_VERSION
 from overlens.fewshot.pictures import KnownCopies
 from overlens.fewshot.splits import EpisodeSet, Split, Splits
 from overlens.groups.find import NO_GROUP
-from overlens.layout import AnalysisLayout
+from overlens.layout import SPLITS_LOCK, AnalysisLayout, is_split_name
 from overlens.version import __version__
 
 LOCK_VERSION = 1
+LOCK_KEY = "splits_lock_sha256"
+"""Key under which other files name a lock, by its own digest."""
 _SHA256 = re.compile("[0-9a-f]{64}")
-_SPLIT_FILE = re.compile(r"[a-z_]+_\d+shot_\d+classes_seed\d+\.json")
-
-
-@dataclass(frozen=True, slots=True)
-class DigestedImages:
-    """Images of one dataset by content: `digests[i]` is the SHA-256 of the file of image `keys[i]`.
-
-    Attributes:
-        keys: Names.
-        labels: Class ids, None for an image without a class.
-        digests: SHA-256 of the files, in hexadecimal.
-        unusable: Digests of listed files that are no readable images.
-    """
-
-    keys: tuple[str, ...]
-    labels: tuple[str | None, ...]
-    digests: tuple[str, ...]
-    unusable: frozenset[str] = frozenset()
-
-    def __post_init__(self) -> None:
-        if not len(self.keys) == len(self.labels) == len(self.digests):
-            raise ValueError(f"{len(self.keys)} images, {len(self.labels)} classes, {len(self.digests)} digests")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +116,7 @@ class Lock:
         if not all(isinstance(place, int) and 0 <= place < len(self.images) for place in places):
             raise ValueError(f"groups name places beyond the {len(self.images)} images")
         # Names of files become paths.
-        odd = [split.file for split in self.splits if not _SPLIT_FILE.fullmatch(split.file)]
+        odd = [split.file for split in self.splits if not is_split_name(split.file)]
         if odd:
             raise ValueError(f"{odd[0]!r} is no name of a split")
 
@@ -158,8 +140,13 @@ class Lock:
         }
         return {**content, "sha256": _canonical_sha256(content)}
 
+    @property
+    def sha256(self) -> str:
+        """The digest of all of it, by which other files name this lock."""
+        return str(self.to_json()["sha256"])
+
     @classmethod
-    def from_json(cls, content: object, source: str = "splits.lock") -> "Lock":
+    def from_json(cls, content: object, source: str = SPLITS_LOCK) -> "Lock":
         """Return the lock that a file holds.
 
         Args:
@@ -172,7 +159,7 @@ class Lock:
         """
         if not isinstance(content, dict) or "lock_version" not in content:
             raise ConfigError(
-                f"{source} is not the lock of few-shot splits; give the file splits.lock that lies beside them"
+                f"{source} is not the lock of few-shot splits; give the file {SPLITS_LOCK} that lies beside them"
             )
         if content["lock_version"] != LOCK_VERSION:
             raise StoreError(
@@ -205,7 +192,7 @@ class Lock:
             splits=tuple(LockedSplit(row["file"], row["sha256"]) for row in content["splits"]),
         )
 
-    def require_drawable(self, source: str = "splits.lock") -> None:
+    def require_drawable(self, source: str = SPLITS_LOCK) -> None:
         """Raise StoreError where this version of overlens draws in another way than the one that made the lock."""
         for what, made, here in (
             ("sampler", self.sampler_version, sampler.VERSION),
@@ -277,13 +264,13 @@ def content_sha256(parts: Iterable[tuple[str, Sequence[bytes]]]) -> str:
     """
     digest = hashlib.sha256()
     for name, images in parts:
-        digest.update(_framed(name) + _framed(str(len(images))) + b"".join(images))
+        digest.update(framed(name) + framed(str(len(images))) + b"".join(images))
     return digest.hexdigest()
 
 
 def told_image(class_id: str, sha256: str) -> bytes:
     """Return an image as `content_sha256` takes it: its class id, then the SHA-256 of its file."""
-    return _framed(class_id) + _framed(sha256)
+    return framed(class_id) + framed(sha256)
 
 
 def name_sha256(key: str) -> str:
@@ -337,8 +324,3 @@ def _canonical_sha256(content: Mapping[str, object]) -> str:
 
 def _is_sha256(text: object) -> bool:
     return isinstance(text, str) and _SHA256.fullmatch(text) is not None
-
-
-def _framed(text: str) -> bytes:
-    data = text.encode(errors="surrogatepass")
-    return len(data).to_bytes(8, "big") + data

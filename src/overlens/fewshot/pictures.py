@@ -31,6 +31,28 @@ Classes = dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
+class LabelledImages:
+    """The images of one dataset, by name and class.
+
+    Attributes:
+        dataset: Name of the dataset.
+        keys: Key of each image, no key twice.
+        labels: Class id of each image or None, aligned with `keys`.
+    """
+
+    dataset: str
+    keys: Sequence[str]
+    labels: Sequence[str | None]
+
+    def __post_init__(self) -> None:
+        if len(self.keys) != len(self.labels):
+            raise ValueError(f"{self.dataset}: {len(self.keys)} images do not fit {len(self.labels)} classes")
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+@dataclass(frozen=True, slots=True)
 class KnownCopies:
     """What is known of copies of the images of one dataset.
 
@@ -148,23 +170,20 @@ class Shots:
         return self.most_validation if self.n_validation is None else self.n_validation
 
 
-def find_pool(
-    keys: Sequence[str], labels: Sequence[str | None], copies: KnownCopies | None, *, allow_leaks: bool
-) -> Pool:
+def find_pool(images: LabelledImages, copies: KnownCopies | None, *, allow_leaks: bool) -> Pool:
     """Return the images that splits may hold.
 
     Args:
-        keys: Key of each image, no key twice.
-        labels: Class id of each image or None, aligned with `keys`.
-        copies: What is known of copies, or None where nothing was verified.
+        images: All images of a dataset.
+        copies: What is known of their copies, or None where nothing was verified.
         allow_leaks: Whether to draw images as if none had copies.
     """
-    classes = group_by_class(keys, labels)
-    n_unlabelled = sum(label is None for label in labels)
+    classes = group_by_class(images.keys, images.labels)
+    n_unlabelled = sum(label is None for label in images.labels)
     if copies is None or allow_leaks:
         return Pool(classes, {}, _count_pictures(classes, {}), LeftOut(unlabelled=n_unlabelled))
     group_of = {row: int(copies.group_of[row]) for row in np.flatnonzero(copies.group_of != NO_GROUP).tolist()}
-    conflicting = _find_conflicts(labels, group_of)
+    conflicting = _find_conflicts(images.labels, group_of)
     kept: Classes = {}
     n_conflicting = n_held_out = 0
     for class_id, rows in classes.items():

@@ -49,8 +49,9 @@ class Certificate:
         why_not: Why crossings are not counted, or None where they are.
         n_crossing_parts: Groups with images in two parts of the split; of episodes, the sum over them.
         n_crossing_held_out: Groups of its images that reach into a dataset held out; None also without one.
-        n_crossing_seeds: Groups that the split shares with the split of another seed; None unless seeds were to be
-            disjoint.
+        n_crossing_seeds: Pictures that the split shares with splits of other seeds, each counted once; None unless
+            seeds were to be disjoint. A picture is a group, or an image that has no copy: not only groups are counted.
+            The other splits are those of the same strategy, k and number of classes, and no others.
         n_groups: Groups of verified copies that have an image of the dataset.
         allow_leaks: Whether images were drawn as if none had copies.
         disjoint_seeds: Whether no picture may be in splits of two seeds.
@@ -72,7 +73,10 @@ class Certificate:
 
     @property
     def n_crossing(self) -> int | None:
-        """Groups that cross any border, 0 where the split is free of leaks; None where nobody looked."""
+        """Sum of the counts of all borders, 0 where the split is free of leaks; None where nobody looked.
+
+        Groups, and where seeds were to be disjoint also the single images that two of them share.
+        """
         if self.n_crossing_parts is None:
             return None
         return self.n_crossing_parts + (self.n_crossing_held_out or 0) + (self.n_crossing_seeds or 0)
@@ -299,6 +303,7 @@ class Splits:
         skipped: Those for which no class is eligible.
         left_out: Images that can be in no split.
         notices: Sentences that the user should read.
+        lock_sha256: Digest of their lock, once that is written; None where there is none.
     """
 
     dataset: str
@@ -307,6 +312,7 @@ class Splits:
     skipped: tuple[SkippedSplit, ...]
     left_out: LeftOut
     notices: tuple[str, ...]
+    lock_sha256: str | None = None
 
     def __len__(self) -> int:
         """Number of files of splits: splits and sets of episodes."""
@@ -314,7 +320,7 @@ class Splits:
 
     @property
     def n_crossing(self) -> int | None:
-        """Groups that cross a border, summed over all splits; None where nobody looked."""
+        """What crosses a border, summed over all splits; None where nobody looked."""
         certificates = [one.certificate for one in self.drawn] + [one.certificate for one in self.episodes]
         counts = [one.n_crossing for one in certificates]
         return None if None in counts else sum(count for count in counts if count is not None)

@@ -19,8 +19,6 @@ probe that is fitted step by step is therefore measured on the first 100 episode
 Shapes: n training rows, m query rows, d dimensions of an embedding.
 """
 
-import csv
-import io
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -31,11 +29,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overlens.cores import map_parts
+from overlens.fewshot.lock import LOCK_KEY
 from overlens.fewshot.splits import EpisodeSet, Split, Splits
 from overlens.fewshot.strategies import EPISODIC, STRATEGIES
 from overlens.frames import make_frame
 from overlens.probes import predict
 from overlens.records import FloatRows
+from overlens.tables import csv_text, rounded
 
 if TYPE_CHECKING:
     import pandas
@@ -58,7 +58,6 @@ COLUMNS = (
     *("deviation", "low", "high", "seeds_needed", "seeds_needed_low", "seeds_needed_high"),
     *("episode_deviation", "episode_low", "episode_high", "episodes_needed", "not_measured_because"),
 )
-_DIGITS = 6
 _Row = tuple[object, ...]
 _Set = Split | EpisodeSet
 _Rows = NDArray[Any]  # float32 rows, or float64 coordinates: rounded to float32, another fit would come out
@@ -91,7 +90,7 @@ class Spread:
 
     def to_json(self) -> dict[str, object]:
         """Return the fields, numbers to six digits."""
-        return {name: _rounded(value) for name, value in asdict(self).items()}
+        return {name: rounded(value) for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +166,10 @@ class SeedVariance:
             "strategy": self.strategy,
             "k_shot": self.k_shot,
             "probe": self.probe,
-            "chance": _rounded(self.chance),
+            "chance": rounded(self.chance),
             "over_seeds": None if self.spread is None else self.spread.to_json(),
             "over_episodes": None if self.episodes is None else self.episodes.to_json(),
-            "seeds": [{name: _rounded(value) for name, value in asdict(one).items()} for one in self.seeds],
+            "seeds": [{name: rounded(value) for name, value in asdict(one).items()} for one in self.seeds],
             "not_measured": [{"seed": seed, "reason": reason} for seed, reason in self.why_not],
         }
 
@@ -179,11 +178,11 @@ class SeedVariance:
         over = self.spread or Spread(0, math.nan)
         each = self.episodes or Spread(0, math.nan)
         return (
-            *(self.dataset, self.strategy, self.k_shot, self.probe, self.n_classes, _rounded(self.chance)),
-            *(over.n, self.n_episodes, self.n_query, _rounded(over.mean) if self.spread else None),
-            *map(_rounded, (over.deviation, over.low, over.high)),
+            *(self.dataset, self.strategy, self.k_shot, self.probe, self.n_classes, rounded(self.chance)),
+            *(over.n, self.n_episodes, self.n_query, rounded(over.mean) if self.spread else None),
+            *map(rounded, (over.deviation, over.low, over.high)),
             *(over.n_needed, over.n_needed_low, over.n_needed_high),
-            *map(_rounded, (each.deviation, each.low, each.high)),
+            *map(rounded, (each.deviation, each.low, each.high)),
             *(each.n_needed, "; ".join(f"seed {seed}: {reason}" for seed, reason in self.why_not) or None),
         )
 
@@ -293,18 +292,24 @@ def count_needed(deviation: float, half_width: float = HALF_WIDTH) -> int:
     return n
 
 
-def variance_json(variances: Sequence[SeedVariance]) -> dict[str, object]:
-    """Return what the JSON file holds: how to read the figures, and the figures."""
-    return {"method": METHOD, "confidence": CONFIDENCE, "results": [one.to_json() for one in variances]}
+def variance_json(variances: Sequence[SeedVariance], lock_sha256: str | None = None) -> dict[str, object]:
+    """Return what the JSON file holds: how to read the figures, of which splits they are, and the figures.
+
+    Args:
+        variances: The figures.
+        lock_sha256: Digest of the lock of the splits that were measured, or None where these have none.
+    """
+    return {
+        "method": METHOD,
+        "confidence": CONFIDENCE,
+        LOCK_KEY: lock_sha256,
+        "results": [one.to_json() for one in variances],
+    }
 
 
 def variance_csv(variances: Sequence[SeedVariance]) -> str:
     """Return a table of `COLUMNS`, one line a record; what is not known is empty. Lines end in a line feed."""
-    table = io.StringIO(newline="")
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(one.to_row() for one in variances)
-    return table.getvalue()
+    return csv_text(COLUMNS, (one.to_row() for one in variances))
 
 
 def variance_frame(variances: Sequence[SeedVariance]) -> "pandas.DataFrame":
@@ -441,7 +446,3 @@ def _of_seed(one: _Set, outcomes: Sequence[_Outcome], probe: str) -> SeedAccurac
         n_query=sum(outcome.n_query for outcome in outcomes),
         n_episodes=len(outcomes) if isinstance(one, EpisodeSet) else None,
     )
-
-
-def _rounded(value: object) -> object:
-    return round(value, _DIGITS) + 0.0 if isinstance(value, float) else value
