@@ -139,6 +139,23 @@ def test_means_intervals_and_seeds_are_drawn_where_they_are(drawn):
     assert f"{needed:,} ({least:,} to {most:,})" in [text for text, _ in shown]
 
 
+def test_an_interval_wider_than_all_accuracies_says_nothing(drawn):
+    points = [
+        point_of("random", 1, "logistic", [0.1, 0.9]),  # reaches 5 to either side
+        point_of("random", 5, "logistic", [0.4, 0.6]),
+        point_of("random", 10, "logistic", [0.5, 0.6, 0.5]),
+    ]
+    assert [np.ptp(point.interval) > 1 for point in points] == [True, True, False]
+    figure, shown = drawn(SeedVarianceView("d", tuple(points)))
+    words = " ".join(text for text, _ in shown).replace("\n", " ")
+    assert "More seeds are needed (--n-seeds): random 1-shot, random 5-shot: an interval reaches more than 50" in words
+    panel = next(axes for axes in figure.axes if axes.get_xlabel())
+    uprights = [line for line in panel.lines if len(set(line.get_xdata())) == 1 and len(line.get_xdata()) == 2]
+    dotted = [list(map(float, line.get_ydata())) for line in uprights if line.is_dashed()]
+    assert dotted == [[0.0, 1.0], [0.0, 1.0]] and len(uprights) == 3
+    assert "More seeds" not in " ".join(text for text, _ in drawn(VIEWS["three"])[1])
+
+
 def test_one_seed_has_no_interval_and_says_so(drawn):
     figure, shown = drawn(VIEWS["one seed"])
     panel = next(axes for axes in figure.axes if axes.get_xlabel())

@@ -115,6 +115,12 @@ def test_few_shot_options_set_the_fields_of_splits():
     [
         ({"held_out": ("Louvre",)}, "--held-out 'Louvre' is not known; allowed: ArtDL, ICONCLASS, wikidata"),
         ({"held_out": ("ArtDL", "ICONCLASS", "wikidata")}, "--held-out names every dataset"),
+        (
+            {"held_out": ("ArtDL=art/images",)},
+            "--held-out 'ArtDL=art/images' has a path, and takes the name alone of one of the datasets (ArtDL, "
+            "ICONCLASS, wikidata); write --held-out ArtDL",
+        ),
+        ({"held_out": ("new=small",)}, "; give --datasets new=small, and --held-out new"),
         ({"held_out": ("ArtDL",), "no_verify": True}, "--held-out goes by verified copies, and --no-verify"),
         ({"n_query": 0}, "--n-query 0 is too small; allowed is 1 or more, such as 15, or 'auto'"),
         ({"n_validation": -1}, "--n-validation -1 is too small"),

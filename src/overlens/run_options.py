@@ -1,6 +1,6 @@
 """The options of the documented command as the configuration of a run: names, defaults, and how values are read."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from os import PathLike
 from pathlib import Path
@@ -106,9 +106,10 @@ def config_from_options(given: Mapping[str, Any]) -> RunConfig:
         record, _, field = place.rpartition(".")
         fields.setdefault(record, {})[field] = values[option]
     drawn = _chosen("--projections", values["projections"], PROJECTIONS, none=())
-    few_shot = _few_shot(values)
+    few_shot, datasets = _few_shot(values), _as_specs(values["datasets"])
+    _require_names(few_shot.held_out, [spec.name for spec in datasets])
     return RunConfig(
-        datasets=_as_specs(values["datasets"]),
+        datasets=datasets,
         predictions=_as_texts("--predictions", values["predictions"]),
         encoder=EncoderConfig(**fields["encoder"], n_threads=values["workers"]),
         hashing=HashConfig(**fields["hashing"]),
@@ -199,6 +200,18 @@ def _few_shot(values: Mapping[str, Any]) -> FewShotConfig:
     fields |= {name: _several(fields[name]) for name in ("k_shots", "strategies", "held_out", "formats")}
     fields |= {name: _stated(name, fields[name]) for name in ("n_query", "n_validation")}
     return FewShotConfig(**fields, seed=values["seed"])
+
+
+def _require_names(held_out: Sequence[str], names: Sequence[str]) -> None:
+    """Refuse `NAME=PATH` for a dataset held out: it must be among the datasets, where its path stands already."""
+    for text in held_out:
+        name, equals, _ = text.partition("=")
+        if equals and text not in names:
+            known = ", ".join(names)
+            step = f"write --held-out {name}" if name in names else f"give --datasets {text}, and --held-out {name}"
+            raise ConfigError(
+                f"--held-out {text!r} has a path, and takes the name alone of one of the datasets ({known}); {step}"
+            )
 
 
 def _several(value: object) -> tuple[Any, ...]:

@@ -36,6 +36,7 @@ LEFT, GAP, LEGEND = 1.15, 0.45, 0.42
 HEAD, AXIS, ROW = 0.7, 0.5, 0.2
 SMALL = 8.0
 DODGE, DOT, CAP = 0.13, 0.1, 0.04
+WIDEST = 0.5  # an interval that reaches further to either side is wider than all accuracies that there are
 UNKNOWN = "\N{EN DASH}"
 
 
@@ -107,11 +108,22 @@ def _notes(view: SeedVarianceView) -> tuple[str, ...]:
         notes.append(
             f"{UNKNOWN}: one seed, which has no deviation, or seeds that are all alike, which tell nothing of it."
         )
+    if wide := [point for point in view.points if _is_wide(point)]:
+        places = dict.fromkeys(f"{_strategy_words(point.strategy)} {point.k_shot}-shot" for point in wide)
+        notes.append(
+            f"More seeds are needed (--n-seeds): {', '.join(places)}: an interval reaches more than 50 points to "
+            "either side, which says nothing of the accuracy. It is dotted, and cut at 0 and 100 %."
+        )
     missing = [point for point in view.points if point.mean is None]
     for reason in dict.fromkeys(point.why_not for point in missing):
         places = dict.fromkeys(f"{_strategy_words(p.strategy)} {p.k_shot}-shot" for p in missing if p.why_not == reason)
         notes.append(f"Not measured: {', '.join(places)}{': ' + reason if reason else ''}.")
     return (*notes, *missing_glyph_note([view.dataset]))
+
+
+def _is_wide(point: SeedPoint) -> bool:
+    """Return whether an interval says nothing, as it is wider than the range of accuracy."""
+    return point.interval is not None and point.interval[1] - point.interval[0] > 2 * WIDEST
 
 
 def _draw_legend(sheet: Sheet, view: SeedVarianceView) -> None:
@@ -210,13 +222,15 @@ def _draw_line(axes: "Axes", panel: _Panel, number: int) -> None:
     axes.plot(xs, [mean for _, mean in known], **line, **style)
     for x, (point, _) in zip(xs, known, strict=True):
         if point.interval is not None:
-            _draw_interval(axes, x, point.interval, style)
+            shape = {"linestyle": (0, (1, 1.5))} if _is_wide(point) else {}
+            _draw_interval(axes, x, point.interval, {**style, **shape})
             seeds: Any = {"s": 9, "alpha": 0.55, "linewidths": 0, "zorder": 3.5}
             beside = x + (DOT if side >= 0 else -DOT)
             axes.scatter([beside] * len(point.accuracies), point.accuracies, **seeds, **style)
 
 
 def _draw_interval(axes: "Axes", x: float, interval: tuple[float, float], style: dict[str, Any]) -> None:
+    """Draw an interval as far as accuracies go."""
     low, high = (min(1.0, max(0.0, end)) for end in interval)
     axes.plot([x, x], [low, high], linewidth=1.4, zorder=3, solid_capstyle="butt", **style)
     for shown, end in zip((low, high), interval, strict=True):
