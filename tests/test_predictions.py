@@ -240,6 +240,28 @@ def test_the_table_of_scores_keeps_whole_numbers_whole():
     assert (frame["n_clean"].tolist(), str(frame["n_right_clean"].dtype)) == ([0, 0], "Int64")
 
 
+def test_without_draws_there_is_no_interval():
+    groups, features = leaking(2, 2)
+    models = [predict("xxyy"), predict("yxxy", model="n")]
+    found = score_predictions(models, features, groups, n_resamples=0)
+    drawn = score_predictions(models, features, groups)
+    assert [one.on_clean for one in found.scores] == [one.on_clean for one in drawn.scores]
+    assert {one.difference for one in found.scores} == {one.balanced_difference for one in found.scores} == {None}
+    assert len(drawn.rankings[0].swaps) == 1 and drawn.rankings[0].swaps[0].clean_difference is not None
+    assert found.rankings[0].swaps[0].clean_difference is None
+    values = next(csv.DictReader(io.StringIO(found.to_csv())))
+    assert (values["difference"], values["difference_low"], values["n_resamples"]) == ("", "", "0")
+
+
+@pytest.mark.parametrize(("n_predicted", "is_told"), [(0, True), (1, True), (2, False)])
+def test_predictions_for_few_images_are_asked_about(n_predicted, is_told):
+    groups, features = group([6, 1], []), [dataset("a", ["x"] * 4 + [None] * 2), dataset("b", "x")]
+    predicted = ["x"] * n_predicted + [None] * (4 - n_predicted) + ["x"] * 2
+    notices = score_predictions([predict(predicted)], features, groups).notices
+    question = f"m has predictions for {n_predicted} of 4 labelled images of a; is it the right file?"
+    assert (question in notices) == is_told
+
+
 def test_what_cannot_be_asked_is_refused():
     with pytest.raises(ConfigError, match="name two or more"):
         score_predictions([predict("x")], [dataset("a", "x")], group([1], []))

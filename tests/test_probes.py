@@ -1,7 +1,9 @@
-"""Probes answer as scikit-learn's classifiers do, whatever the shape of the data, and say when a fit has no end."""
+"""Probes answer as plain references do, whatever the shape of the data, and say when a fit has no end."""
 
 import logging
+import math
 import warnings
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -88,6 +90,64 @@ def test_neighbours_are_five_or_all():
     codes = np.array([0, 0, 1, 1, 1, 1])
     assert predict("knn", rows, codes, rows[:1]).tolist() == [1]
     assert predict("knn", rows[:3], codes[:3], rows[2:3]).tolist() == [0]
+
+
+def plain_neighbours(train, codes, test):
+    """The vote of the five most similar rows, one row after the other, by sums in one order."""
+    answers = []
+    for row in test.astype(np.float64):
+        scores = [np.float32(math.fsum(row * other)) for other in train.astype(np.float64)]
+        nearest = sorted(zip((-score for score in scores), codes.tolist(), strict=True))[: probes.NEIGHBOURS]
+        votes = Counter(code for _, code in nearest)
+        answers.append(min(votes, key=lambda code: (-votes[code], code)))
+    return np.array(answers)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    n=st.integers(1, 40),
+    n_kinds=st.integers(1, 6),
+    n_classes=st.integers(1, 4),
+    dim=st.sampled_from([1, 3, 40]),
+    seed=st.integers(0, 999),
+)
+def test_neighbours_are_those_of_the_plain_reference_with_many_exact_ties(n, n_kinds, n_classes, dim, seed):
+    kinds, _ = make_rows(1, n_kinds, dim, seed=seed)
+    rng = np.random.default_rng(seed)
+    train, test = kinds[rng.integers(0, n_kinds, n)], np.concatenate([kinds, make_rows(1, 4, dim, seed=seed + 1)[0]])
+    codes = rng.integers(-2, n_classes, n)
+    expected = plain_neighbours(train, codes, test)
+    np.testing.assert_array_equal(predict("knn", train, codes, test), expected)
+    order = rng.permutation(n)
+    np.testing.assert_array_equal(predict("knn", train[order], codes[order], test), expected)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_of_equal_rows_the_lowest_codes_vote_whatever_their_order(seed):
+    # Two rows are nearer; of the forty that tie behind them, three of the lowest code vote.
+    rows = np.array([[1, 0], [1, 0], *[[0.6, 0.8]] * 40, [0, 1]], np.float32)
+    codes = np.array([9, 9, *[7] * 20, *[3] * 3, *[5] * 17, 1])
+    order = np.random.default_rng(seed).permutation(len(rows))
+    assert predict("knn", rows[order], codes[order], rows[:1]).tolist() == [3]
+    codes = np.where(codes == 3, 8, codes)  # now the class that ties in votes with none is the lowest of the tied
+    assert predict("knn", rows[order], codes[order], rows[:1]).tolist() == [5]
+
+
+def test_votes_that_tie_go_to_the_lowest_code():
+    rows = np.array([[1, 0], [0.96, 0.28], [0.8, 0.6], [0.6, 0.8], [0, 1]], np.float32)
+    assert predict("knn", rows, np.array([5, 4, 5, 4, 9]), rows[:1]).tolist() == [4]
+
+
+def test_neighbours_are_those_of_scikit_learn_where_nothing_ties(monkeypatch):
+    from sklearn.neighbors import KNeighborsClassifier
+
+    train, codes = make_rows(60, 5, 30, seed=1, noise=3.0)
+    test, _ = make_rows(60, 5, 30, seed=2, noise=3.0)
+    model = KNeighborsClassifier(5, metric="cosine", algorithm="brute").fit(train.astype(np.float64), codes)
+    found = predict("knn", train, codes, test)
+    np.testing.assert_array_equal(found, model.predict(test.astype(np.float64)))
+    monkeypatch.setattr(probes, "_PRODUCTS_AT_ONCE", 1000)
+    np.testing.assert_array_equal(predict("knn", train, codes, test), found)
 
 
 @pytest.mark.parametrize("n_classes", [2, 6], ids=["two classes", "six"])

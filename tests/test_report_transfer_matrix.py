@@ -2,7 +2,7 @@
 
 import io
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from PIL import Image
 
+from overlens.report import transfer_matrix
 from overlens.report.benchmark_views import CleanAccuracy, DistanceCell, TransferCell, TransferMatrixView
 from overlens.report.sheet import Sheet
 from overlens.report.transfer_matrix import FAR_SHADES, SHADES, _ink, _shade, draw_transfer_matrix
@@ -87,6 +88,11 @@ VIEWS = {
     ),
     "nothing measured": view_of(NAMES[:3], cells={}),
     "long reason": with_cell(view_of(NAMES[:3]), NAMES[:2], accuracy=None, why_not="no class in common " * 20),
+    "unknown copies": with_cell(
+        view_of(NAMES[:3], unknown_within=dict.fromkeys(NAMES[:3], "within the reference no copies were looked for")),
+        NAMES[:2],
+        clean=CleanAccuracy(0.333, 12_345, -0.031, -0.05, -0.012, 5),
+    ),
     "nothing remains": with_cell(view_of(NAMES[:3]), NAMES[:2], clean=CleanAccuracy(None, 0)),
 }
 
@@ -183,6 +189,61 @@ def test_distances_no_further_than_the_noise_are_marked(texts):
     assert words.count("≤ floor") == 2
     assert words.count("0.210") == 2 and words.count("0.002") == 5
     assert "50 to 60 images on each side" in words
+
+
+def test_colours_do_not_stretch_over_noise(monkeypatch):
+    shares = []
+    monkeypatch.setattr(transfer_matrix, "_shade", lambda shades, share: _note(shares, shades, share))
+
+    def shares_of(values, n_images, distance="mmd_squared"):
+        shares.clear()
+        pairs = product("ab", repeat=2)
+        distances = {pair: DistanceCell(value, n_images) for pair, value in zip(pairs, values, strict=True)}
+        draw_transfer_matrix(view_of(("a", "b"), cells={}, distances=distances, distance=distance))
+        return shares
+
+    # Squared MMD of 10 images: between two parts of one collection it is within 0.2 / 10 in 98 of 100.
+    assert max(shares_of((0.006, 0.019, 0.019, -0.004), 10)) < 0.3
+    assert max(shares_of((0.0001, 0.019, 0.019, 0.0), 10)) < 0.3
+    assert max(shares_of((0.02, 0.06, 0.06, 0.001), 1000)) == pytest.approx(0.04 / 0.2)
+    assert max(shares_of((0.001, 0.2, 0.2, 0.001), 87)) == 1
+    # A distance at the floor has the lightest colour, also where the floor is far from 0.
+    assert shares_of((0.64, 0.6, 0.6, 0.2), 87, "frechet") == [0, 0, 0, 0]
+    assert max(shares_of((0.64, 1.37, 1.37, 0.2), 87, "frechet")) == 1
+
+
+def _note(shares, shades, share):
+    if shades is FAR_SHADES:
+        shares.append(share)
+    return _shade(shades, share)
+
+
+def test_the_colours_of_distances_are_explained(texts):
+    distances = {pair: DistanceCell(0.019 if pair[0] != pair[1] else 0.006, 10) for pair in product("ab", repeat=2)}
+    words = " ".join(words_of(texts(view_of(("a", "b"), distances=distances))))
+    assert "darkest at 0.100. That is the most of the largest such excess, 10 times the largest floor" in words
+
+
+def test_copies_that_nobody_looked_for_are_marked(texts):
+    view = view_of(("art", "photo", "clip"), unknown_within={"photo": "within the reference no copies were looked for"})
+    view = with_cell(view, ("art", "photo"), in_domain=0.75, clean=CleanAccuracy(0.3, 5, 0.1, 0.0, 0.2))
+    view = with_cell(view, ("photo", "art"), in_domain=0.5, clean=CleanAccuracy(0.3, 5, 0.1, 0.0, 0.2))
+    words = words_of(texts(view))
+    marked = [one for one in words if one.endswith("\N{DAGGER}")]
+    assert len(marked) == 4 and {"in-domain 75.0 % \N{DAGGER}", "+10.0 (0.0 to +20.0) \N{DAGGER}"} <= set(marked)
+    assert f"in-domain, {view.cells['photo', 'photo'].n_images:,} images \N{DAGGER}" in marked
+    assert {"in-domain 50.0 %", "+10.0 (0.0 to +20.0)"} <= set(words)
+    legend = "\N{DAGGER} Copies within photo are not all known (within the reference no copies were looked for)"
+    assert legend in " ".join(words)
+    assert "\N{DAGGER}" not in " ".join(words_of(texts(replace(view, is_verified=False))))
+
+
+@pytest.mark.parametrize(("n_classes", "is_told"), [(5, True), (7, False), (None, False)])
+def test_classes_that_the_overlap_takes_along_are_told(n_classes, is_told, texts):
+    view = with_cell(view_of(("a", "b")), ("a", "b"), clean=CleanAccuracy(0.3, 5, 0.1, 0.0, 0.2, n_classes))
+    words = words_of(texts(view))
+    assert ("5 of 7 classes" in words) == is_told
+    assert ("of different problems" in " ".join(words)) == is_told
 
 
 def test_one_dataset_has_no_matrix():

@@ -13,10 +13,10 @@ from overlens.errors import DatasetError
 from overlens.probes import PROBES, predict
 from overlens.records import Features
 from overlens.transfer.accuracy import NO_FOLD, cross_validate, deal_folds
-from overlens.transfer.figures import FIGURE_COLUMNS
+from overlens.transfer.figures import CLASS_COLUMNS, FIGURE_COLUMNS
 from overlens.transfer.inputs import CommonClasses, Labelled, TransferConfig, keep_apart, number_clusters
 from overlens.transfer.matrix import measure_matrix
-from overlens.transfer.resampling import interval, resample, share_statistic
+from overlens.transfer.resampling import Bootstrap, interval, resample, share_statistic
 
 CONFIG = TransferConfig(n_resamples=200, n_draws=3)
 CLASSES = ("ant", "bee", "cat")
@@ -149,6 +149,65 @@ def test_what_was_not_verified_is_unknown_and_not_zero():
     assert pair.to_json()["figures"][0]["difference"] is None
 
 
+WHY = "within the reference no copies were looked for"
+
+
+@pytest.fixture(scope="module")
+def referenced(planted):
+    source, target = planted[0]
+    sets = source, replace(target, copies_unknown=WHY)
+    return measure_matrix(sets, common_of(*sets), CONFIG)
+
+
+def test_what_rests_on_copies_that_nobody_looked_for_says_why(referenced):
+    assert referenced.copies_unknown_within == {"two": WHY}
+    for pair in referenced.pairs:
+        for figure in pair.figures:
+            assert figure.copies_unknown == (WHY if pair.target == "two" and figure.average else "")
+    told = referenced.to_json()
+    assert told["copies_unknown_within"] == {"two": WHY}
+    figures = next(one for one in told["pairs"] if (one["source"], one["target"]) == ("one", "two"))["figures"]
+    assert {one.get("copies_unknown") for one in figures if one["average"]} == {WHY}
+
+
+def test_no_in_domain_figure_without_the_overlap_rests_on_unknown_copies(referenced, planted):
+    pair, before = referenced.pair("one", "two"), planted[1].pair("one", "two")
+    for figure, known in zip(pair.figures, before.figures, strict=True):
+        if figure.name.startswith("in_domain"):
+            assert known.without is not None
+            assert (figure.without, figure.difference) == (None, None)
+        else:
+            assert (figure.without, figure.difference) == (known.without, known.difference)
+        assert figure.every == known.every
+    told = [one for one in pair.classes if one.figure.startswith("in_domain")]
+    assert told and {one.images for one in told} == {"all"}
+    assert [one for one in before.classes if one not in pair.classes] == [
+        one for one in before.classes if one.figure.startswith("in_domain") and one.images == "without_overlap"
+    ]
+    assert referenced.pair("two", "one").figures == planted[1].pair("two", "one").figures
+
+
+def test_unknown_copies_of_datasets_that_share_nothing_are_unknown_too(clean):
+    source, target = clean[0]
+    sets = source, replace(target, copies_unknown=WHY)
+    pair = measure_matrix(sets, common_of(*sets), CONFIG).pair("one", "two")
+    assert pair.figure("accuracy_knn").without == pair.figure("accuracy_knn").every
+    assert pair.figure("in_domain_knn").without is None
+    assert pair.classes == clean[1].pair("one", "two").classes
+
+
+def test_where_all_copies_are_known_nothing_is_said_of_it(planted):
+    words = json.dumps(planted[1].to_json())
+    assert "copies_unknown" not in words and planted[1].copies_unknown_within == {}
+
+
+def test_without_resamples_there_is_no_interval(clean):
+    matrix = measure_matrix(clean[0], common_of(*clean[0]), replace(CONFIG, n_resamples=0))
+    for one, other in zip(matrix.pair("one", "two").figures, clean[1].pair("one", "two").figures, strict=True):
+        assert one.every.value == other.every.value
+        assert not one.average or (one.every.lower, one.every.upper, one.difference.lower) == (None, None, None)
+
+
 def test_no_common_class_has_distances_and_no_accuracy():
     sets = make_dataset("one", seed=1), make_dataset("two", seed=2)
     none = CommonClasses((), np.full(60, -1), np.full(60, -1))
@@ -171,16 +230,15 @@ def test_a_class_whose_images_are_all_shared_is_common_no_more():
 
 def test_rows_are_long_and_complete(planted):
     matrix = planted[1]
-    header, *rows = matrix.csv_rows()
-    assert header == FIGURE_COLUMNS
-    assert {len(row) for row in rows} == {len(header)}
+    rows = list(matrix.rows())
+    assert {len(row) for row in rows} == {len(FIGURE_COLUMNS)}
     across = [row for row in rows if row[0] != row[1]]
     assert len(across) == 2 * 3 * (1 + 3 * 2 + 3 * 2 + 6)
     assert {row[4] for row in across} == {"all", "without_overlap", "difference"}
     frame = matrix.to_pandas()
-    assert list(frame.columns) == list(header) and len(frame) == len(rows)
-    classes = list(matrix.class_csv_rows())
-    assert {len(row) for row in classes} == {len(classes[0])} and len(classes) > 3 * 7
+    assert list(frame.columns) == list(FIGURE_COLUMNS) and len(frame) == len(rows)
+    classes = list(matrix.class_rows())
+    assert {len(row) for row in classes} == {len(CLASS_COLUMNS)} and len(classes) > 3 * 7
 
 
 def test_different_encoders_are_refused():
@@ -239,8 +297,8 @@ def test_intervals_cover_the_true_share():
     rng, covered = np.random.default_rng(0), 0
     for trial in range(120):
         is_right, codes = rng.random(80) < 0.7, np.arange(80) % 4
-        config = TransferConfig(seed=trial, n_resamples=200)
-        lower, upper = interval(resample(80, [share_statistic(np.arange(80), codes, is_right)], config)[0][:, 1])
+        bootstrap = Bootstrap(200, seed=trial)
+        lower, upper = interval(resample(80, [share_statistic(np.arange(80), codes, is_right)], bootstrap)[0][:, 1])
         covered += lower <= 0.7 <= upper
     assert 105 <= covered <= 120
 
@@ -248,10 +306,9 @@ def test_intervals_cover_the_true_share():
 def test_copies_are_resampled_as_one():
     is_right, codes = np.repeat(np.arange(20) % 2 == 0, 5), np.zeros(100, np.int64)
     alone, together = np.arange(100), np.repeat(np.arange(20), 5)
-    config = TransferConfig(n_resamples=500)
     widths = []
     for clusters in (alone, together):
-        values = resample(clusters.max() + 1, [share_statistic(clusters, codes, is_right)], config)[0]
+        values = resample(clusters.max() + 1, [share_statistic(clusters, codes, is_right)], Bootstrap(500, 0))[0]
         assert np.mean(values[:, 1]) == pytest.approx(0.5, abs=0.03)
         widths.append(np.std(values[:, 1]))
     assert widths[1] == pytest.approx(widths[0] * np.sqrt(5), rel=0.15)
@@ -261,6 +318,8 @@ def test_blocks_of_resamples_are_those_of_one_block(monkeypatch):
     from overlens.transfer import resampling
 
     figure = share_statistic(np.arange(30), np.arange(30) % 3, np.arange(30) % 2 == 0)
-    whole = resample(30, [figure], CONFIG)[0]
+    whole = resample(30, [figure], CONFIG.bootstrap)[0]
     monkeypatch.setattr(resampling, "_WEIGHTS_AT_ONCE", 100)
-    np.testing.assert_array_equal(resample(30, [figure], CONFIG)[0], whole)
+    np.testing.assert_array_equal(resample(30, [figure], CONFIG.bootstrap)[0], whole)
+    drawn = np.concatenate(list(Bootstrap(200, 0).draw_weights(30, width=70)))
+    assert len(drawn) == 200 and set(drawn.sum(axis=1)) == {30}

@@ -3,21 +3,18 @@
 Every figure comes with the number of images that it is of; what cannot be had is None.
 """
 
-import csv
-import io
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
 from overlens.frames import make_frame
+from overlens.tables import csv_text, rounded
+from overlens.transfer.resampling import COVERED
 
 if TYPE_CHECKING:
     import pandas
 
 ANY = "any"
 """Stands for all other datasets together."""
-COVERAGE = 0.95
-
-_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +68,7 @@ class ModelScore:
         on_all: On all images.
         on_leaked: On those that the other holds; None if there are none.
         on_clean: On the others, the contamination-adjusted score; None if there are none.
-        difference: Accuracy on all less that on clean: what leakage adds. None if no image is clean.
+        difference: Accuracy on all less that on clean: what leakage adds. None if no image is clean, or none was drawn.
         balanced_difference: The same of the class-balanced accuracies.
         n_groups: Groups of copies and single images that were drawn from.
     """
@@ -108,10 +105,10 @@ class ModelScore:
     def to_json(self) -> dict[str, object]:
         """Return plain dictionaries for `json.dump`, floats rounded to 6 digits."""
         return {
-            **_rounded_all(asdict(self)),
+            **{name: rounded(value) for name, value in asdict(self).items()},
             "n_leaked": self.n_leaked,
             "n_clean": self.n_clean,
-            "adjusted": _rounded(self.adjusted),
+            "adjusted": rounded(self.adjusted),
         }
 
 
@@ -142,13 +139,13 @@ class Swap:
         ahead: The model that has more right on all images; of a tie, the one that has not on clean ones.
         behind: The other.
         difference: Accuracy of `ahead` on all images less that of `behind`, from 0 to 1.
-        clean_difference: The same on clean images, 0 or below unless the two tie on all.
+        clean_difference: The same on clean images, 0 or below unless the two tie on all; None if none was drawn.
     """
 
     ahead: str
     behind: str
     difference: float
-    clean_difference: Interval
+    clean_difference: Interval | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +175,7 @@ class Ranking:
 
     def to_json(self) -> dict[str, object]:
         """Return plain dictionaries and lists for `json.dump`, floats rounded to 6 digits."""
-        return {**_rounded_all(asdict(self)), "changes": self.changes}
+        return {**{name: rounded(value) for name, value in asdict(self).items()}, "changes": self.changes}
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +200,7 @@ class PredictionScores:
         """Return plain dictionaries and lists for `json.dump`, floats rounded to 6 digits."""
         return {
             "interval": {
-                "coverage": COVERAGE,
+                "coverage": COVERED,
                 "n_resamples": self.n_resamples,
                 "seed": self.seed,
                 "generator": "PCG64",
@@ -215,11 +212,7 @@ class PredictionScores:
 
     def to_csv(self) -> str:
         """Return one row a score with the columns `SCORE_COLUMNS`, floats to 6 digits; what there is not is empty."""
-        text = io.StringIO()
-        table = csv.writer(text, lineterminator="\n")
-        table.writerow(SCORE_COLUMNS)
-        table.writerows([_rounded(value) for value in _row(one)] for one in self.scores)
-        return text.getvalue()
+        return csv_text(SCORE_COLUMNS, ([rounded(value) for value in _row(one)] for one in self.scores))
 
     def to_pandas(self) -> "pandas.DataFrame":
         """Return the same as a DataFrame; raises MissingExtraError if pandas is not installed."""
@@ -247,16 +240,3 @@ def _row(one: ModelScore) -> tuple[object, ...]:
     for difference in (one.difference, one.balanced_difference):
         figures += [None] * 3 if difference is None else [difference.value, difference.low, difference.high]
     return *figures, 0 if one.difference is None else one.difference.n_resamples, one.n_groups
-
-
-def _rounded_all(values: dict[str, object]) -> dict[str, object]:
-    return {name: _rounded(value) for name, value in values.items()}
-
-
-def _rounded(value: object) -> object:
-    if isinstance(value, dict):
-        return _rounded_all(value)
-    if isinstance(value, tuple | list):
-        return [_rounded(each) for each in value]
-    # + 0.0 makes a negative zero plain.
-    return round(value, _DIGITS) + 0.0 if isinstance(value, float) else value

@@ -4,10 +4,9 @@ An image is *leaked* towards another dataset if its group of verified copies rea
 trained on the other dataset may have seen it; that a model did is not shown by this. The contamination-adjusted score
 is the accuracy on the clean images; what the leaked ones add is the accuracy on all less that.
 
-Its interval comes from a bootstrap over groups of copies: they are drawn with replacement, all images of one together,
-as copies are right or wrong together (Field and Welsh, "Bootstrapping clustered data", J. R. Statist. Soc. B 69, 2007).
-It is paired: each draw gives both accuracies, and the interval holds the middle 95 % of their differences. Images are
-ordered by their keys before they are drawn, so that the interval depends on the images and the seed alone.
+Its interval comes from a bootstrap over groups of copies (`overlens.transfer.resampling`). It is paired: each draw
+gives both accuracies, and the interval holds the middle 95 % of their differences. Images are ordered by their keys
+before they are drawn, so that the interval depends on the images and the seed alone.
 
 Models are ranked on the images that all of them predicted. Everything is of labelled images with a prediction.
 
@@ -23,7 +22,6 @@ from numpy.typing import NDArray
 
 from overlens.adjusted_scores import (
     ANY,
-    COVERAGE,
     Accuracy,
     Interval,
     ModelScore,
@@ -34,15 +32,17 @@ from overlens.adjusted_scores import (
 )
 from overlens.counted import counted
 from overlens.errors import ConfigError
-from overlens.groups.find import NO_GROUP, Groups
+from overlens.groups.find import Groups
 from overlens.records import Features
 from overlens.sources.predictions import Predictions
+from overlens.transfer.inputs import number_clusters
+from overlens.transfer.resampling import Bootstrap, divide, interval, mean_of_known
 
 N_RESAMPLES = 2000
 SEED = 0
 
-# Weights of so many images at once: 32 MiB.
-_WEIGHTS_AT_ONCE = 1 << 22
+# A file with predictions for a smaller share of the labelled images may be that of another dataset.
+_ENOUGH_PREDICTED = 0.5
 
 Mask = NDArray[np.bool_]
 Vector = NDArray[np.float64]
@@ -79,7 +79,7 @@ class _Judged:
             one.model: np.array([one.predicted[row] == features.labels[row] for row in scored], np.bool_)
             for one in predictions
         }
-        return cls(rows, classes, _number_clusters(group_of[rows]), is_right)
+        return cls(rows, classes, number_clusters(group_of[rows], len(rows)), is_right)
 
     @property
     def n_clusters(self) -> int:
@@ -104,7 +104,7 @@ def score_predictions(
         predictions: What each model predicts for a dataset, in any order.
         features: Classes and keys of each dataset, in the order of the roster of `groups`.
         groups: The verified groups of copies of all datasets.
-        n_resamples: Draws of every interval, 1 or more.
+        n_resamples: Draws of every interval; with 0 there is none.
         seed: Seed of the draws.
 
     Raises:
@@ -118,18 +118,20 @@ def score_predictions(
         raise ConfigError(f"--predictions asks what another dataset holds, but there is only {names}; name two or more")
     if ANY in names:
         raise ConfigError(f"dataset {ANY!r} is called as all others together are in the scores; rename it: NAME=PATH")
-    bootstrap = _Bootstrap(n_resamples, seed)
+    bootstrap = Bootstrap(n_resamples, seed)
     scores: list[ModelScore] = []
     rankings: list[Ranking] = []
+    asked: list[str] = []
     for one in features:
         own = sorted((each for each in predictions if each.dataset == one.dataset), key=lambda each: each.model)
         leaks = _find_leaks(groups, one.dataset) if own else {}
         group_of = _own_groups(groups, one.dataset)
         for model in own:
+            asked += _notice_few(model, one.labels)
             scores += _score(model, one, group_of, leaks, bootstrap)
         if len(own) > 1:
             rankings += _rank(_Judged.of(own, one, group_of), one.dataset, leaks, bootstrap)
-    notices = (*_notices(scores), *_notice_rankings(rankings))
+    notices = (*asked, *_notices(scores), *_notice_rankings(rankings))
     return PredictionScores(tuple(scores), tuple(rankings), n_resamples, seed, notices)
 
 
@@ -149,52 +151,31 @@ def _find_leaks(groups: Groups, dataset: str) -> dict[str, Mask]:
     return {**each, ANY: together}
 
 
-def _number_clusters(group_of: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Return numbers from 0 in order of first standing, one a group and one for each image without a group."""
-    own = np.where(group_of == NO_GROUP, -1 - np.arange(len(group_of)), group_of)
-    _, first, inverse = np.unique(own, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[inverse].astype(np.int64)
+def _draw_sums(draws: Bootstrap, judged: _Judged, columns: Cells) -> Iterator[Vector]:
+    """Yield the sums of columns over the images drawn, `(b, q)`, until there are `n_resamples` rows of them.
+
+    Args:
+        draws: How to draw.
+        judged: The images, and which of them are drawn together.
+        columns: The `(k, q)` table of what is summed.
+    """
+    from scipy.sparse import csr_array
+
+    rows, places, width = columns
+    shape = judged.n_clusters, width
+    table = csr_array((np.ones(len(rows)), (judged.clusters[rows], places)), shape=shape).T.tocsr()
+    for weights in draws.draw_weights(judged.n_clusters, width):
+        yield (table @ weights.T.astype(np.float64)).T
 
 
-@dataclass(frozen=True, slots=True)
-class _Bootstrap:
-    """Draws of clusters with replacement."""
-
-    n_resamples: int
-    seed: int
-
-    def draw_sums(self, judged: _Judged, columns: Cells) -> Iterator[Vector]:
-        """Yield the sums of columns over the images drawn, `(b, q)`, until there are `n_resamples` rows of them.
-
-        Args:
-            judged: The images, and which of them are drawn together.
-            columns: The `(k, q)` table of what is summed.
-        """
-        from scipy.sparse import csr_array
-
-        rows, places, width = columns
-        n = judged.n_clusters
-        table = csr_array((np.ones(len(rows)), (judged.clusters[rows], places)), shape=(n, width)).T.tocsr()
-        generator = np.random.Generator(np.random.PCG64(self.seed))
-        at_once = max(1, _WEIGHTS_AT_ONCE // max(n, width))
-        for start in range(0, self.n_resamples, at_once):
-            size = min(at_once, self.n_resamples - start)
-            drawn = generator.integers(0, n, (size, n)) + n * np.arange(size)[:, None]
-            weights = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
-            yield (table @ weights.T.astype(np.float64)).T
-
-
-def _interval(value: float, draws: Vector) -> Interval:
-    """Return the middle 95 % of the draws that are numbers."""
-    known = draws[~np.isnan(draws)]
-    if not len(known):
-        return Interval(value, value, value, 0)
-    low, high = np.quantile(known, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
-    return Interval(value, float(low), float(high), len(known))
+def _interval(value: float, drawn: Vector) -> Interval | None:
+    """Return the middle 95 % of what was drawn and is a number; None where nothing is."""
+    ends = interval(drawn)
+    return None if ends is None else Interval(value, *ends, int(np.count_nonzero(~np.isnan(drawn))))
 
 
 def _score(
-    predictions: Predictions, features: Features, group_of: NDArray[np.int32], leaks: dict[str, Mask], draws: _Bootstrap
+    predictions: Predictions, features: Features, group_of: NDArray[np.int32], leaks: dict[str, Mask], draws: Bootstrap
 ) -> Iterator[ModelScore]:
     """Yield the scores of one model: by other dataset, `ANY` last; none if no labelled image has a prediction."""
     judged = _Judged.of([predictions], features, group_of)
@@ -236,7 +217,7 @@ def _measure(judged: _Judged, is_right: Mask, scores: Vector, mask: Mask) -> Acc
 
 
 def _draw_accuracies(
-    judged: _Judged, is_right: Mask, subsets: Sequence[Mask], draws: _Bootstrap
+    judged: _Judged, is_right: Mask, subsets: Sequence[Mask], draws: Bootstrap
 ) -> tuple[Vector, Vector]:
     """Return plain and class-balanced accuracy on s subsets of each draw, `(r, s)` twice, nan where one is empty."""
     n_classes, n_subsets = judged.n_classes, len(subsets)
@@ -245,20 +226,14 @@ def _draw_accuracies(
     places = [number * n_classes + judged.classes[mask] for number, mask in enumerate(rows)]
     cells = np.concatenate(rows), np.concatenate(places), len(masks) * n_classes
     plain, balanced = [], []
-    for sums in draws.draw_sums(judged, cells):
+    for sums in _draw_sums(draws, judged, cells):
         n_of, right_of = np.moveaxis(sums.reshape(len(sums), n_subsets, 2, n_classes), 2, 0)
-        plain.append(_divide(right_of.sum(axis=2), n_of.sum(axis=2)))
-        shares = np.nan_to_num(_divide(right_of, n_of))
-        balanced.append(_divide(shares.sum(axis=2), np.count_nonzero(n_of, axis=2).astype(np.float64)))
+        plain.append(divide(right_of.sum(axis=2), n_of.sum(axis=2)))
+        balanced.append(mean_of_known(divide(right_of, n_of).reshape(-1, n_classes)).reshape(-1, n_subsets))
     return np.concatenate(plain), np.concatenate(balanced)
 
 
-def _divide(part: Vector, whole: Vector) -> Vector:
-    shares: Vector = np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
-    return shares
-
-
-def _rank(judged: _Judged, dataset: str, leaks: dict[str, Mask], draws: _Bootstrap) -> Iterator[Ranking]:
+def _rank(judged: _Judged, dataset: str, leaks: dict[str, Mask], draws: Bootstrap) -> Iterator[Ranking]:
     """Yield the ranking towards each other dataset."""
     n = len(judged.rows)
     if not n:
@@ -282,7 +257,7 @@ def _ranks(n_right: dict[str, int]) -> dict[str, int]:
     return {model: 1 + sum(more > own for more in n_right.values()) for model, own in n_right.items()}
 
 
-def _swaps(judged: _Judged, is_clean: Mask, order: Sequence[str], draws: _Bootstrap) -> Iterator[Swap]:
+def _swaps(judged: _Judged, is_clean: Mask, order: Sequence[str], draws: Bootstrap) -> Iterator[Swap]:
     """Yield every two models whose order is another on clean images."""
     right = {model: judged.is_right[model].astype(np.int64) for model in order}
     couples = []
@@ -296,12 +271,22 @@ def _swaps(judged: _Judged, is_clean: Mask, order: Sequence[str], draws: _Bootst
     masks = [is_clean, *(judged.is_right[model] & is_clean for model in order)]
     rows = [np.flatnonzero(mask) for mask in masks]
     places = [np.full(len(chosen), number, np.int64) for number, chosen in enumerate(rows)]
-    sums = np.concatenate(list(draws.draw_sums(judged, (np.concatenate(rows), np.concatenate(places), len(masks)))))
+    cells = np.concatenate(rows), np.concatenate(places), len(masks)
+    sums = np.concatenate(list(_draw_sums(draws, judged, cells)))
     for ahead, behind in couples:
         lead = right[ahead] - right[behind]
         column = sums[:, 1 + order.index(ahead)] - sums[:, 1 + order.index(behind)]
-        clean = _interval(float(lead[is_clean].mean()), _divide(column, sums[:, 0]))
+        clean = _interval(float(lead[is_clean].mean()), divide(column, sums[:, 0]))
         yield Swap(ahead, behind, float(lead.mean()), clean)
+
+
+def _notice_few(one: Predictions, labels: Sequence[str | None]) -> Iterator[str]:
+    """Say where a score is of few images: then the file may be one for another dataset."""
+    n_labelled = len(labels) - labels.count(None)
+    n_scored = sum(None not in couple for couple in zip(labels, one.predicted, strict=True))
+    if n_scored < _ENOUGH_PREDICTED * n_labelled:
+        images = counted(n_labelled, "labelled image")
+        yield f"{one.model} has predictions for {n_scored:,} of {images} of {one.dataset}; is it the right file?"
 
 
 def _notices(scores: Sequence[ModelScore]) -> Iterator[str]:

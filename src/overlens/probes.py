@@ -4,7 +4,11 @@
   classification", IEEE TPAMI 35, 2013). scikit-learn's NearestCentroid measures Euclidean distance to means that are
   shorter the more a class varies, which favours classes of a middling spread; so means are scaled to length 1 here.
   Cosines equal to 12 digits are a tie, which the lowest code wins.
-* knn: scikit-learn's vote of the 5 most similar rows, or of all where there are fewer; ties to the lowest code.
+* knn: vote of the 5 most similar rows, or of all where there are fewer. Of equally similar ones the lowest codes vote,
+  and of classes with as many votes the lowest wins, so answers depend neither on the order of the rows nor on the
+  processor: scikit-learn's partition orders distances that tie as it pleases. Similarity is the score of the pair
+  search, a float64 dot product in one fixed order, rounded to float32. A float32 product of all rows only shows which
+  can be among the 5, by a slack that is proven (`overlens.search.rounding`). Memory is some millions of products.
 * logistic: scikit-learn's multinomial logistic regression with an L2 penalty, C = 10, on unit rows, which is the
   classifier of Tian et al., "Rethinking few-shot image classification: a good embedding is all you need?", ECCV 2020.
 
@@ -42,13 +46,14 @@ PENALTY = 10.0
 _TOLERANCE = 1e-5
 _CONVERGED_SLOPE = 1e-4
 _MAX_ITERATIONS = 2000
-# Cosines closer than this are a tie: their last bits depend on the processor.
-_TIE_DIGITS = 12
-# Opposite vectors of length 1 sum to less than this by rounding alone.
-_ZERO_LENGTH = 1e-7
+# Cosines equal to so many digits are a tie: their last bits depend on the processor.
+TIE_DIGITS = 12
+# Means of opposite vectors of length 1 are shorter than this, and that by rounding alone.
+ZERO_LENGTH = 1e-7
 _ROWS_AT_ONCE = 2048
-_DISTANCES_AT_ONCE = 1 << 21
+_PRODUCTS_AT_ONCE = 1 << 21
 
+Vectors = NDArray[np.float64]
 Codes = NDArray[np.int64]
 Classify = Callable[[FloatRows], Codes]
 
@@ -99,20 +104,30 @@ def fit_probe(probe: str, train: FloatRows, codes: Codes) -> FittedProbe:
     return _FITS[probe](train, codes)
 
 
+def scale_to_unit(vectors: Vectors) -> Vectors:
+    """Return mean vectors scaled to length 1; one that is zero up to rounding has no direction and becomes zero.
+
+    Args:
+        vectors: `(c, d)` float64 means of rows of length 1.
+    """
+    lengths = np.sqrt(np.square(vectors).sum(axis=1, keepdims=True))
+    unit = np.zeros_like(vectors)
+    np.divide(vectors, lengths, out=unit, where=lengths > ZERO_LENGTH)
+    return unit
+
+
 def _fit_centroids(train: FloatRows, codes: Codes) -> FittedProbe:
-    classes, inverse = np.unique(codes, return_inverse=True)
+    classes, inverse, counts = np.unique(codes, return_inverse=True, return_counts=True)
     order = np.argsort(inverse, kind="stable")
-    starts = np.searchsorted(inverse[order], np.arange(len(classes)))
     # The sum of a class in float64 row after row: a matrix product adds in an order that depends on the processor.
-    sums = np.add.reduceat(train[order].astype(np.float64), starts, axis=0)
-    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-    has_direction = lengths[:, 0] > _ZERO_LENGTH
-    centroids = sums / np.where(lengths > _ZERO_LENGTH, lengths, 1.0)
+    sums = np.add.reduceat(train[order].astype(np.float64), np.cumsum(counts) - counts, axis=0)
+    centroids = scale_to_unit(sums / counts[:, None])
+    has_direction = centroids.any(axis=1)
 
     def classify(test: FloatRows) -> Codes:
         found = np.zeros(len(test), np.int64)
         for start in range(0, len(test), _ROWS_AT_ONCE):
-            cosines = np.round(test[start : start + _ROWS_AT_ONCE].astype(np.float64) @ centroids.T, _TIE_DIGITS)
+            cosines = np.round(test[start : start + _ROWS_AT_ONCE].astype(np.float64) @ centroids.T, TIE_DIGITS)
             found[start : start + _ROWS_AT_ONCE] = np.where(has_direction, cosines, -np.inf).argmax(axis=1)
         return classes[found]
 
@@ -120,12 +135,53 @@ def _fit_centroids(train: FloatRows, codes: Codes) -> FittedProbe:
 
 
 def _fit_neighbours(train: FloatRows, codes: Codes) -> FittedProbe:
-    from sklearn.neighbors import KNeighborsClassifier
+    from overlens.search.rounding import largest_norm
 
-    n_neighbours = min(NEIGHBOURS, len(train))
-    model = KNeighborsClassifier(n_neighbours, metric="cosine", algorithm="brute").fit(train, codes)
-    # All distances of some rows at a time, which would be gigabytes for all.
-    return FittedProbe(_in_codes(model, max(1, _DISTANCES_AT_ONCE // len(train))))
+    rows, longest = np.ascontiguousarray(train), largest_norm(train)
+    at_once = max(1, _PRODUCTS_AT_ONCE // len(rows))
+
+    def classify(test: FloatRows) -> Codes:
+        parts = [np.zeros(0, np.int64)]
+        for start in range(0, len(test), at_once):
+            chosen = np.ascontiguousarray(test[start : start + at_once])
+            parts.append(_vote(_neighbour_codes(rows, codes, chosen, longest)))
+        return np.concatenate(parts)
+
+    return FittedProbe(classify)
+
+
+def _neighbour_codes(train: FloatRows, codes: Codes, test: FloatRows, longest: float) -> Codes:
+    """Return the codes of the `k` most similar training rows of each test row, `(m, k)`, most similar first.
+
+    Args:
+        train: `(n, d)` float32 rows.
+        codes: `(n,)` int64 class of each.
+        test: `(m, d)` float32 rows.
+        longest: Length of the longest training row.
+    """
+    from overlens.search.kernels import score_pairs
+    from overlens.search.rounding import largest_norm, score_slack
+
+    k = min(NEIGHBOURS, len(train))
+    products = test @ train.T
+    # The k best products have scores that reach the k-th of them less one slack; so has, less another, what beats them.
+    slack = score_slack(train.shape[1], longest * largest_norm(test))
+    floors = np.partition(products, len(train) - k, axis=1)[:, len(train) - k] - 2 * np.float64(slack)
+    rows, places = np.divmod(np.flatnonzero(products >= floors[:, None]), len(train))
+    scores = score_pairs(test, train, rows, places)
+    order = np.lexsort((codes[places], -scores, rows))
+    starts = np.searchsorted(rows, np.arange(len(test)))
+    nearest: Codes = codes[places[order[starts[:, None] + np.arange(k)]]]
+    return nearest
+
+
+def _vote(codes: Codes) -> Codes:
+    """Return the most frequent code of each row of `(m, k)`, of several the lowest: `(m,)`."""
+    ordered = np.sort(codes, axis=1)
+    n_votes = np.count_nonzero(ordered[:, :, None] == ordered[:, None, :], axis=2)
+    # The first of the most frequent: codes ascend along a row.
+    winners: Codes = ordered[np.arange(len(ordered)), n_votes.argmax(axis=1)]
+    return winners
 
 
 def _fit_logistic(train: FloatRows, codes: Codes) -> FittedProbe:
@@ -189,9 +245,9 @@ class _Quiet:
 _QUIET = _Quiet()
 
 
-def _in_codes(model: Any, rows_at_once: int = _ROWS_AT_ONCE) -> Classify:  # noqa: ANN401 - scikit-learn ships no types
+def _in_codes(model: Any) -> Classify:  # noqa: ANN401 - scikit-learn ships no types
     def classify(test: FloatRows) -> Codes:
-        parts = [model.predict(test[start : start + rows_at_once]) for start in range(0, len(test), rows_at_once)]
+        parts = [model.predict(test[start : start + _ROWS_AT_ONCE]) for start in range(0, len(test), _ROWS_AT_ONCE)]
         return np.concatenate([np.zeros(0, np.int64), *parts])
 
     return classify

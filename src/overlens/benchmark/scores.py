@@ -1,5 +1,7 @@
 """What the overlap means for labels and for published scores: the label bridge, conflicts, and adjusted scores."""
 
+from collections.abc import Sequence
+
 from overlens.adjusted_scores import PredictionScores
 from overlens.analysis import Analysis
 from overlens.atomic import write_json, write_text
@@ -46,8 +48,18 @@ def score_models(analysis: Analysis, asked: Asked, progress: Progress) -> tuple[
         for table in asked.predictions:
             predictions, told = assign_predictions(table, features, image_extensions())
             assigned += predictions
-            notices += tell(table.spec.model, told)
+            notices += _tell_assigned(predictions, told)
         scores = score_predictions(assigned, features, copies.groups)
         write_json(layout.prediction_scores("json"), scores.to_json())
         write_text(layout.prediction_scores("csv"), scores.to_csv())
     return scores, [*notices, *tell("predictions", scores.notices)]
+
+
+def _tell_assigned(predictions: Sequence[Predictions], sentences: Sequence[str]) -> list[str]:
+    """Say what became of the rows of a file; the sentences name it already."""
+    told: list[str] = []
+    for sentence in sentences:
+        subjects = (f"predictions of {one.model} for {one.dataset}" for one in predictions)
+        subject = next((one for one in subjects if sentence.startswith(f"{one}: ")), "predictions")
+        told += tell(subject, [sentence.removeprefix(f"{subject}: ")])
+    return told

@@ -1,15 +1,13 @@
 """How classes carry over between the datasets of a run: matched, measured with and without the overlap, and written."""
 
-import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
-from pathlib import Path
 
 from overlens.analysis import Analysis
-from overlens.atomic import replaced_text, write_json
+from overlens.atomic import write_json
 from overlens.benchmark.asked import Asked
-from overlens.benchmark.known import groups_of
+from overlens.benchmark.known import groups_of, why_unknown
 from overlens.class_matching import ClassMatch, DatasetClasses, Side, match_classes
 from overlens.counted import counted
 from overlens.layout import CrossLayout
@@ -17,12 +15,15 @@ from overlens.notices import tell
 from overlens.probes import PROBES
 from overlens.progress import Progress
 from overlens.records import Features
+from overlens.tables import rounded, write_csv
 from overlens.transfer.centroids import Transfer, measure_transfer
-from overlens.transfer.figures import PairTransfer, rounded
+from overlens.transfer.figures import CLASS_COLUMNS, FIGURE_COLUMNS, PairTransfer
 from overlens.transfer.inputs import CommonClasses, Labelled
 from overlens.transfer.matrix import TransferMatrix, measure_matrix
 
 Couple = tuple[str, str]
+
+MOST_PLACES = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,10 @@ def measure_transfers(analysis: Analysis, asked: Asked, progress: Progress) -> t
 def _measure_matrix(
     analysis: Analysis, features: Sequence[Features], matches: Mapping[Couple, ClassMatch]
 ) -> TransferMatrix:
-    labelled = [Labelled.of_features(one, groups_of(analysis.copies, one.dataset)) for one in features]
+    labelled = [
+        Labelled.of_features(one, groups_of(analysis.copies, one.dataset), why_unknown(analysis.config, one.dataset))
+        for one in features
+    ]
     labels = {one.dataset: one.labels for one in features}
     common = {
         (source, target): CommonClasses.of_match(match, labels[source], labels[target])
@@ -107,33 +111,54 @@ def _write(carried: Carried, layout: CrossLayout) -> None:
         }
         write_json(layout.transfer(source, target, "json"), content)
     write_json(layout.transfer_matrix("json"), carried.matrix.to_json())
-    _write_rows(layout.transfer_matrix("csv"), carried.matrix.csv_rows())
-    _write_rows(layout.transfer_classes, carried.matrix.class_csv_rows())
+    write_csv(layout.transfer_matrix("csv"), FIGURE_COLUMNS, _rounded_rows(carried.matrix.rows()))
+    write_csv(layout.transfer_classes, CLASS_COLUMNS, _rounded_rows(carried.matrix.class_rows()))
 
 
-def _write_rows(path: Path, rows: Iterable[Sequence[object]]) -> None:
-    with replaced_text(path) as stream:
-        csv.writer(stream, lineterminator="\n").writerows([rounded(value) for value in row] for row in rows)
+def _rounded_rows(rows: Iterable[Sequence[object]]) -> Iterator[list[object]]:
+    return ([rounded(value) for value in row] for row in rows)
 
 
 def _tell(analysis: Analysis, carried: Carried) -> list[str]:
-    """Say what the user should know; how classes were matched only once a couple, and only where no bridge says it."""
+    """Say what the user should know, each sentence once, with all places that it is of."""
+    places: dict[str, list[str]] = {}
+    for sentence, place in _sentences(analysis, carried):
+        known = places.setdefault(sentence, [])
+        known += [] if place in known else [place]
     told: list[str] = []
+    for sentence, where in places.items():
+        more = f" and {len(where) - MOST_PLACES} more" if len(where) > MOST_PLACES else ""
+        told += tell(", ".join(where[:MOST_PLACES]) + more, [sentence])
+    return told
+
+
+def _sentences(analysis: Analysis, carried: Carried) -> Iterator[tuple[str, str]]:
+    """Yield what there is to say, and of what."""
+    order = list(analysis.datasets)
     for transfer in carried.transfers:
         couple = transfer.source.dataset, transfer.target.dataset
-        is_first = list(analysis.datasets).index(couple[0]) < list(analysis.datasets).index(couple[1])
+        is_first = order.index(couple[0]) < order.index(couple[1])
+        for sentence in transfer.notices:
+            own = next((name for name in couple if sentence.startswith(f"{name}: ")), None)
+            if own is not None:
+                yield sentence.removeprefix(f"{own}: "), own
+            elif transfer.classes:
+                yield sentence, " to ".join(couple)
+            elif is_first:
+                yield "no class in common", " and ".join(couple)
+        # How classes were matched is said once a couple, and only where no bridge says it.
         matching = carried.matches[couple].notices if analysis.copies is None and is_first else ()
-        told += tell(f"{couple[0]} to {couple[1]}", [*transfer.notices, *matching])
         pair = carried.matrix.pair(*couple)
-        told += tell(f"{couple[0]} to {couple[1]}", [*pair.notices, *_tell_lost(pair)])
+        for sentence in (*matching, *pair.notices, *_tell_lost(pair)):
+            yield sentence, " to ".join(couple)
     for dataset in carried.matrix.datasets:
-        told += tell(f"within {dataset}", carried.matrix.pair(dataset, dataset).notices)
-    if analysis.config.reference is not None and analysis.copies is not None:
-        words = "no copies were looked for within the reference, so its in-domain accuracy may rest on copies"
-        told += tell(f"within {analysis.config.reference}", [words])
+        for sentence in carried.matrix.pair(dataset, dataset).notices:
+            yield sentence, f"within {dataset}"
     if analysis.copies is None:
-        told += tell("generalization", ["no copies were verified, so nothing is known of it without the overlap"])
-    return told
+        yield "no copies were verified, so nothing is known of it without the overlap", "generalization"
+        return
+    for dataset, why in carried.matrix.copies_unknown_within.items():
+        yield f"{why}, so in-domain accuracy may rest on copies, and intervals may be too narrow", dataset
 
 
 def _tell_lost(pair: PairTransfer) -> list[str]:

@@ -27,6 +27,7 @@ class CleanAccuracy:
         change: The accuracy with all images less this one: above 0 where leakage helped; None where one is missing.
         low: Lower end of the 95 % interval of the change, or None.
         high: Upper end, or None.
+        n_classes: Classes that remain; None where nobody counted them.
     """
 
     accuracy: float | None
@@ -34,6 +35,7 @@ class CleanAccuracy:
     change: float | None = None
     low: float | None = None
     high: float | None = None
+    n_classes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class TransferMatrixView:
         average: One of `AVERAGE_WORDS`.
         encoder: The encoder in words.
         label_source: Where the labels come from, in words.
+        unknown_within: Dataset -> why copies within it are not all known, in words; only where it is so.
     """
 
     datasets: tuple[str, ...]
@@ -90,6 +93,7 @@ class TransferMatrixView:
     average: str = "class"
     encoder: str = ""
     label_source: str = ""
+    unknown_within: Mapping[str, str] = field(default_factory=dict)
 
     def cell(self, source: str, target: str) -> TransferCell:
         """Return a cell, which has no accuracy if nobody measured it."""

@@ -8,7 +8,7 @@ Shapes: lengths are inches.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -50,7 +50,13 @@ FAR_WIDTH, FAR_HEIGHT, FAR_LABEL, FAR_HEAD, GAP = 0.72, 0.42, 1.45, 0.5, 0.5
 SHADES = ((0.0, "#f4f7fa"), (0.3, "#cfe2f0"), (0.58, "#8fc1de"), (0.68, "#2d72b0"), (1.0, "#08306b"))
 FAR_SHADES = ((0.0, "#fff8f0"), (0.3, "#fee0c0"), (0.58, "#fdbb80"), (0.68, "#b34e0c"), (1.0, "#7f2704"))
 MOST_BESIDE, MOST_REASONS = 4, 6
-MINUS = "\N{MINUS SIGN}"
+MINUS, DAGGER = "\N{MINUS SIGN}", " \N{DAGGER}"
+# Where the colours of distances end at the latest, so that they do not stretch over noise: at so many times the largest
+# noise floor. A Fréchet distance has a floor far above 0 that hardly varies. That of a squared MMD is next to 0, so it
+# tells little of what chance gives to halves of m images: at most 0.2 / m for 98 in 100 pairs of random parts of one
+# collection of paintings, m from 4 to 87. So its colours end no sooner than at 1 / m either.
+FLOORS_AT_LEAST = {"mmd_squared": 10.0, "frechet": 1.0}
+ENDS_AT_ONE_OF_M = ("mmd_squared",)
 SINE, COSINE = math.sin(math.radians(TILT_DEGREES)), math.cos(math.radians(TILT_DEGREES))
 TITLE = "Trained on one dataset, tested on another: accuracy of the "
 
@@ -157,6 +163,11 @@ def _notes(view: TransferMatrixView) -> tuple[str, ...]:
             "Below the line: without the images that have a verified copy in the other dataset, and how much "
             "these add, in points, with its 95 % interval. No line: none are shared."
         )
+        if any(_loses_classes(cell) for cell in view.cells.values()):
+            notes.append(
+                "Fewer classes below the line: the others have no image left on one side, so both accuracies are of "
+                "different problems."
+            )
     else:
         notes.append("No two of these datasets share a verified copy.")
     if view.distances:
@@ -164,7 +175,27 @@ def _notes(view: TransferMatrixView) -> tuple[str, ...]:
             "Distances: between random halves of equal size; framed: between two halves of one dataset, the noise "
             "floor. “≤ floor”: no further apart than the halves of one of the two."
         )
-    return (*notes, *_reasons(view), *missing_glyph_note(view.datasets))
+        notes.append(_FarScale.of(view).in_words(view))
+    return (*notes, *_unknown_copies(view), *_reasons(view), *missing_glyph_note(view.datasets))
+
+
+def _unknown_copies(view: TransferMatrixView) -> Iterator[str]:
+    """Say what the dagger means, one sentence a dataset."""
+    words = names_in_words(view.datasets)
+    for name in _marked(view):
+        yield (
+            f"{DAGGER.strip()} Copies within {words[name]} are not all known ({view.unknown_within[name]}): its "
+            "in-domain accuracy may rest on copies, and 95 % intervals in its column may be too narrow."
+        )
+
+
+def _marked(view: TransferMatrixView) -> tuple[str, ...]:
+    """Return the datasets with a dagger; where nothing was verified, another note says it of all."""
+    return tuple(name for name in view.datasets if view.is_verified and name in view.unknown_within)
+
+
+def _loses_classes(cell: TransferCell) -> bool:
+    return bool(cell.clean and cell.clean.accuracy is not None and cell.clean.n_classes not in (None, cell.n_classes))
 
 
 def _reasons(view: TransferMatrixView) -> Iterator[str]:
@@ -201,23 +232,26 @@ def _known_distances(view: TransferMatrixView) -> list[float]:
 
 
 def _lines(view: TransferMatrixView, pair: tuple[str, str]) -> list[_Line]:
-    cell = view.cell(*pair)
+    cell, mark = view.cell(*pair), DAGGER if pair[1] in _marked(view) else ""
     images = count_of(cell.n_images, "image")
     lines = [_Line(_percent(cell.accuracy or 0.0), LARGE, bold=True)]
-    lines.append(_Line(f"in-domain, {images}" if pair[0] == pair[1] else f"of {images}"))
+    lines.append(_Line(f"in-domain, {images}{mark}" if pair[0] == pair[1] else f"of {images}"))
     if len(_classes(view)) > 1:
         lines.append(_Line(count_of(cell.n_classes, "class")))
     if cell.in_domain is not None:
-        lines.append(_Line(f"in-domain {_percent(cell.in_domain)}"))
-    return lines + (_clean_lines(cell.clean) if cell.clean is not None else [])
+        lines.append(_Line(f"in-domain {_percent(cell.in_domain)}{mark}"))
+    return lines + (_clean_lines(cell, cell.clean, mark) if cell.clean is not None else [])
 
 
-def _clean_lines(clean: CleanAccuracy) -> list[_Line]:
+def _clean_lines(cell: TransferCell, clean: CleanAccuracy, mark: str) -> list[_Line]:
     if clean.accuracy is None:
         return [_Line("none without a copy", has_rule_above=True)]
     lines = [_Line(f"{_percent(clean.accuracy)} of {count_of(clean.n_images, 'image')}", has_rule_above=True)]
+    if _loses_classes(cell):
+        lines.append(_Line(f"{clean.n_classes:,} of {count_of(cell.n_classes, 'class')}"))
     if clean.change is not None:
-        ends = "" if clean.low is None or clean.high is None else f" ({_points(clean.low)} to {_points(clean.high)})"
+        is_known = clean.low is not None and clean.high is not None
+        ends = f" ({_points(clean.low or 0.0)} to {_points(clean.high or 0.0)}){mark}" if is_known else ""
         lines.append(_Line(_points(clean.change) + ends))
     return lines
 
@@ -262,15 +296,14 @@ def _draw_distances(sheet: Sheet, view: TransferMatrixView, grid: _Grid, corner:
     corner = (left, top - FAR_HEAD)
     axes = _place(sheet, grid, corner)
     _name(sheet, grid, corner, bold=False)
-    values = _known_distances(view)
-    most, decimals = max((0.0, *values)), _decimals(values)
+    scale, decimals = _FarScale.of(view), _decimals(_known_distances(view))
     for (row, one), (column, other) in product(enumerate(view.datasets), repeat=2):
         at = (column * grid.cell[0], row * grid.cell[1])
         cell = view.distances.get((one, other), DistanceCell(None, 0))
         if cell.value is None:
             _hatch(axes, at, grid.cell)
             continue
-        shade = _shade(FAR_SHADES, max(0.0, cell.value) / most if most > 0 else 0.0)
+        shade = _shade(FAR_SHADES, scale.share((one, other), cell.value))
         _fill(axes, at, grid.cell, shade)
         lines = [_Line(_distance(cell.value, decimals), FAR_SIZE)]
         if _is_at_floor(view, one, other):
@@ -278,6 +311,52 @@ def _draw_distances(sheet: Sheet, view: TransferMatrixView, grid: _Grid, corner:
         _write_lines(axes, lines, at, (grid.cell, _ink(shade)))
         if row == column:
             _frame(axes, at, grid.cell, _ink(shade))
+
+
+@dataclass(frozen=True, slots=True)
+class _FarScale:
+    """How dark a distance is: by how far it lies above the noise floors of both datasets.
+
+    Attributes:
+        floors: Dataset -> its noise floor, 0 or more.
+        end: Excess over the floors that has the darkest colour, above 0.
+    """
+
+    floors: Mapping[str, float]
+    end: float
+
+    @classmethod
+    def of(cls, view: TransferMatrixView) -> "_FarScale":
+        """Return the scale of all distances of a view."""
+        own = {name: view.distances[name, name].value for name in view.datasets if (name, name) in view.distances}
+        floors = {name: max(0.0, value) for name, value in own.items() if value is not None}
+        scale = cls(floors, 1.0)
+        known = [(pair, cell) for pair, cell in view.distances.items() if cell.value is not None]
+        ends = [scale.excess(pair, cell.value) for pair, cell in known if cell.value is not None]
+        ends += [FLOORS_AT_LEAST[view.distance] * abs(value) for value in own.values() if value is not None]
+        if view.distance in ENDS_AT_ONE_OF_M:
+            ends += [1 / cell.n_images for _, cell in known if cell.n_images]
+        return cls(floors, max(ends, default=0.0) or 1.0)
+
+    def excess(self, pair: tuple[str, str], value: float) -> float:
+        """Return by how much a distance lies above the higher floor of the two; 0 for a floor itself."""
+        floor = max(self.floors.get(name, 0.0) for name in pair)
+        return 0.0 if pair[0] == pair[1] else max(0.0, value - floor)
+
+    def share(self, pair: tuple[str, str], value: float) -> float:
+        """Return how dark a distance is, from 0 to 1."""
+        return self.excess(pair, value) / self.end
+
+    def in_words(self, view: TransferMatrixView) -> str:
+        """Say what the colours mean."""
+        times = FLOORS_AT_LEAST[view.distance]
+        least = "the largest floor" if times == 1 else f"{times:.0f} times the largest floor"
+        least += ", or one over the number of images on a side" if view.distance in ENDS_AT_ONE_OF_M else ""
+        end = _distance(self.end, _decimals([self.end]))
+        return (
+            f"Colours of distances: how far above both floors they lie, darkest at {end}. That is the most of the "
+            f"largest such excess, {least}."
+        )
 
 
 def _is_at_floor(view: TransferMatrixView, one: str, other: str) -> bool:

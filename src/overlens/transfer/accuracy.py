@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from overlens.probes import FittedProbe, fit_probe
+from overlens.probes import Codes, FittedProbe, fit_probe
 from overlens.records import FloatRows
 from overlens.sampler import draw_number
-from overlens.transfer.inputs import Codes, Labelled, TransferConfig, number_clusters
+from overlens.transfer.inputs import Labelled, TransferConfig, number_clusters
 
 NO_FOLD = -1
 

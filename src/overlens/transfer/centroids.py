@@ -27,20 +27,15 @@ from numpy.typing import NDArray
 
 from overlens.errors import DatasetError
 from overlens.frames import make_frame
+from overlens.probes import TIE_DIGITS, Vectors, scale_to_unit
 from overlens.records import Features
+from overlens.tables import rounded
 
 if TYPE_CHECKING:
     import pandas
 
 _ROWS_AT_ONCE = 2048
 _CLASSES_AT_ONCE = 256
-_DIGITS = 6
-# Cosines closer than this are a tie: their last bits depend on the processor.
-_TIE_DIGITS = 12
-# Opposite vectors of length 1 sum to less than this by rounding alone.
-_ZERO_LENGTH = 1e-7
-
-Vectors = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +71,7 @@ class ClassTransfer:
 
     def to_json(self) -> dict[str, object]:
         """Return the fields and the accuracy, floats rounded to 6 digits."""
-        return {**{name: _rounded(value) for name, value in asdict(self).items()}, "accuracy": _rounded(self.accuracy)}
+        return {name: rounded(value) for name, value in [*asdict(self).items(), ("accuracy", self.accuracy)]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +85,7 @@ class Average:
 
     def to_json(self) -> dict[str, object]:
         """Return the figures rounded to 6 digits."""
-        return {name: _rounded(value) for name, value in asdict(self).items()}
+        return {name: rounded(value) for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +262,7 @@ def _count_recognised(rows: NDArray[np.float32], known: _Means, wanted: _Means) 
     """Return, for each target class, how many of its images have their own class's centroid nearest: `(c,)`."""
     n_correct = np.zeros(len(wanted.ids), np.int64)
     own = known.codes_of(wanted.ids)
-    centroids = _unit(known.vectors)
+    centroids = scale_to_unit(known.vectors)
     usable = np.flatnonzero(wanted.codes >= 0)
     usable = usable[own[wanted.codes[usable]] >= 0]
     for start in range(0, len(usable), _ROWS_AT_ONCE):
@@ -284,7 +279,7 @@ def _nearest(rows: Vectors, centroids: Vectors) -> NDArray[np.int64]:
     highest = np.full(len(rows), -np.inf)
     for start in range(0, len(centroids), _CLASSES_AT_ONCE):
         tile = centroids[start : start + _CLASSES_AT_ONCE]
-        cosines = np.round(rows @ tile.T, _TIE_DIGITS)
+        cosines = np.round(rows @ tile.T, TIE_DIGITS)
         cosines[:, ~np.any(tile, axis=1)] = -np.inf
         best = cosines.argmax(axis=1)
         scores = cosines[np.arange(len(rows)), best]
@@ -296,12 +291,12 @@ def _nearest(rows: Vectors, centroids: Vectors) -> NDArray[np.int64]:
 def _compare(
     common: tuple[str, ...], known: _Means, wanted: _Means, n_correct: NDArray[np.int64], names: Mapping[str, str]
 ) -> Iterator[ClassTransfer]:
-    centroids = _unit(known.vectors)
+    centroids = scale_to_unit(known.vectors)
     is_defined = np.any(centroids, axis=1)
     for start in range(0, len(common), _CLASSES_AT_ONCE):
         class_ids = common[start : start + _CLASSES_AT_ONCE]
         here, there = wanted.codes_of(class_ids), known.codes_of(class_ids)
-        targets = _unit(wanted.vectors[here])
+        targets = scale_to_unit(wanted.vectors[here])
         to_own = np.clip((targets * centroids[there]).sum(axis=1), -1.0, 1.0)
         to_others = targets @ centroids.sum(axis=0) - to_own
         means = (wanted.vectors[here] * known.vectors[there]).sum(axis=1)
@@ -322,14 +317,6 @@ def _compare(
             )
 
 
-def _unit(vectors: Vectors) -> Vectors:
-    """Return the vectors scaled to length 1; one that is zero up to rounding has no direction and becomes zero."""
-    lengths = np.sqrt(np.square(vectors).sum(axis=1, keepdims=True))
-    unit = np.zeros_like(vectors)
-    np.divide(vectors, lengths, out=unit, where=lengths > _ZERO_LENGTH)
-    return unit
-
-
 def _notices(source: Side, target: Side, classes: tuple[ClassTransfer, ...]) -> Iterator[str]:
     for side in (source, target):
         if side.n_unlabelled:
@@ -346,8 +333,3 @@ def _mean(values: Sequence[float | None], weights: Sequence[int]) -> float | Non
     if not known:
         return None
     return fsum(value * weight for value, weight in known) / sum(weight for _, weight in known)
-
-
-def _rounded(value: object) -> object:
-    # + 0.0 makes a negative zero plain.
-    return round(value, _DIGITS) + 0.0 if isinstance(value, float) else value

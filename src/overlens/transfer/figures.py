@@ -6,7 +6,7 @@ Shapes: none; these are numbers.
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-_DIGITS = 6
+from overlens.tables import rounded
 
 FIGURE_COLUMNS = (
     *("source", "target", "figure", "average", "images", "value", "lower", "upper"),
@@ -61,8 +61,10 @@ class Figure:
         name: What is measured, such as "accuracy_knn".
         average: "class" (each class counts the same), "plain" (each image does), or "" for a distance.
         every: With all images.
-        without: Without the images that have a copy in the other dataset; None where nothing was verified.
+        without: Without the images that have a copy in the other dataset; None where nothing was verified, or where
+            it would rest on copies that nobody looked for.
         difference: `every` less `without`, with the interval of the paired difference; None likewise.
+        copies_unknown: Why the copies that the figure rests on are not all known, in words; "" where they are.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Figure:
     every: Estimate
     without: Estimate | None = None
     difference: Estimate | None = None
+    copies_unknown: str = ""
 
     def estimates(self) -> Iterator[tuple[str, Estimate]]:
         """Yield "all", "without_overlap" and "difference" with what there is of them."""
@@ -78,13 +81,18 @@ class Figure:
                 yield images, one
 
     def to_json(self) -> dict[str, object]:
-        """Return the figure with its three estimates, null for those that cannot be had."""
+        """Return the figure with its three estimates, null for those that cannot be had.
+
+        `copies_unknown` stands only where copies are not known, so that a figure that has it is to be read with it.
+        """
+        unknown = {"copies_unknown": self.copies_unknown} if self.copies_unknown else {}
         return {
             "figure": self.name,
             "average": self.average,
             "all": self.every.to_json(),
             "without_overlap": None if self.without is None else self.without.to_json(),
             "difference": None if self.difference is None else self.difference.to_json(),
+            **unknown,
         }
 
 
@@ -184,8 +192,3 @@ class PairTransfer:
         for one in self.classes:
             counts = (one.n_train, one.n_test, one.n_right)
             yield (self.source, self.target, one.class_name, one.figure, one.images, one.value, *counts)
-
-
-def rounded(value: object) -> object:
-    """Return a float rounded to 6 digits, without a negative zero, and anything else as it is."""
-    return round(value, _DIGITS) + 0.0 if isinstance(value, float) else value

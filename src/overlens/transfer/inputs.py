@@ -7,16 +7,17 @@ Shapes: n images, d dimensions, c common classes.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from overlens.class_matching import NO_CLASS, ClassMatch, DatasetClasses
 from overlens.groups.find import NO_GROUP
+from overlens.probes import Codes
 from overlens.records import Features, FloatRows
+from overlens.transfer.resampling import Bootstrap
 
-Codes = NDArray[np.int64]
 Groups = NDArray[np.int32]
 
 
@@ -27,7 +28,7 @@ class TransferConfig:
     Attributes:
         seed: Seed of the folds, of the bootstrap and of the halves.
         n_folds: Folds of the cross-validation, at least 2.
-        n_resamples: Resamples of the bootstrap.
+        n_resamples: Resamples of the bootstrap; with 0 there is no interval.
         n_draws: Draws of halves for the distances.
         max_half: Most images of a half.
     """
@@ -37,6 +38,11 @@ class TransferConfig:
     n_resamples: int = 1000
     n_draws: int = 20
     max_half: int = 500
+
+    @property
+    def bootstrap(self) -> Bootstrap:
+        """The draws that intervals come from."""
+        return Bootstrap(self.n_resamples, self.seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,7 @@ class Labelled:
         names: Names of its classes.
         groups: `(n,)` int32 group of copies of each image, `NO_GROUP` for none, with the same numbers in all datasets;
             None where nothing was verified.
+        copies_unknown: Why copies within the dataset are not all known, in words; "" where they were looked for.
     """
 
     dataset: str
@@ -59,6 +66,7 @@ class Labelled:
     codes: Codes
     names: tuple[str, ...]
     groups: Groups | None = None
+    copies_unknown: str = ""
 
     def __post_init__(self) -> None:
         lengths = {len(self.keys), len(self.rows), len(self.codes)} | (
@@ -68,20 +76,20 @@ class Labelled:
             raise ValueError(f"{self.dataset}: columns of {sorted(lengths)} images; all must have one length")
 
     @classmethod
-    def of_features(cls, features: Features, groups: Groups | None) -> "Labelled":
+    def of_features(cls, features: Features, groups: Groups | None, copies_unknown: str = "") -> "Labelled":
         """Return the kept images of a dataset.
 
         Args:
             features: Features with embeddings.
             groups: `(n,)` int32 group of each image, or None where nothing was verified.
+            copies_unknown: Why copies within the dataset are not all known, if they are not.
         """
         classes = DatasetClasses.of_features(features)
         place = {class_id: code for code, class_id in enumerate(classes.ids)}
         codes = [NO_CLASS if label is None else place[label] for label in features.labels]
         names = tuple(classes.name_of(class_id) for class_id in classes.ids)
-        return cls(
-            features.dataset, features.keys, features.require_embeddings(), np.array(codes, np.int64), names, groups
-        )
+        rows = features.require_embeddings()
+        return cls(features.dataset, features.keys, rows, np.array(codes, np.int64), names, groups, copies_unknown)
 
     def order(self) -> NDArray[np.int64]:
         """Return the rows in the order of their keys."""
@@ -93,7 +101,7 @@ class Labelled:
             return self
         keys = tuple(self.keys[row] for row in order)
         groups = None if self.groups is None else self.groups[order]
-        return Labelled(self.dataset, keys, self.rows[order], self.codes[order], self.names, groups)
+        return replace(self, keys=keys, rows=self.rows[order], codes=self.codes[order], groups=groups)
 
 
 @dataclass(frozen=True, slots=True)

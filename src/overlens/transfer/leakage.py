@@ -10,6 +10,9 @@ below the figure. Their ranges are moved by the mean gap, so that they lie about
 
 Where nothing is removed, nothing is computed twice: the difference is 0, from 0 to 0.
 
+Folds and clusters rest on the copies within the target. Where nobody looked for these, figures say so, and there is no
+in-domain figure without the overlap: its answers may come from copies that stayed.
+
 Shapes: n images, t tested images, c common classes, b resamples.
 """
 
@@ -19,10 +22,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from overlens.probes import Codes
 from overlens.transfer.accuracy import Accuracy, Answers, count_right
 from overlens.transfer.figures import ClassFigure, Estimate, Figure, subtract
-from overlens.transfer.inputs import Codes, CommonClasses, Labelled, TransferConfig, number_clusters
-from overlens.transfer.resampling import Statistic, Vectors, interval, resample, share_statistic
+from overlens.transfer.inputs import CommonClasses, Labelled, number_clusters
+from overlens.transfer.resampling import Bootstrap, Statistic, Vectors, interval, resample, share_statistic
 from overlens.transfer.similarity import mean_directions, similarity_statistic
 
 ALL, WITHOUT = "all", "without_overlap"
@@ -140,41 +144,40 @@ def _class_similarities(view: View, cosines: Vectors) -> Iterator[ClassFigure]:
 
 
 def compare(
-    every: dict[str, Measured], without: dict[str, Measured] | None, n_clusters: int, config: TransferConfig
+    every: dict[str, Measured],
+    without: dict[str, Measured],
+    n_clusters: int,
+    bootstrap: Bootstrap,
+    *,
+    copies_unknown: str = "",
 ) -> tuple[Figure, ...]:
     """Return the figures with their intervals.
 
     Args:
         every: Name of a figure -> what it is with all images.
-        without: Likewise without the overlap; None where nothing was verified. The same record for a figure that the
+        without: Likewise without the overlap, for the figures of which that is known. The same record for one that the
             overlap does not touch.
         n_clusters: Clusters of the target to draw from.
-        config: How often to draw.
+        bootstrap: How to draw.
+        copies_unknown: Why copies within the target are not all known, if so: all clusters rest on them.
     """
-    touched = {} if without is None else {name: one for name, one in without.items() if one is not every[name]}
+    touched = {name: one for name, one in without.items() if one is not every[name]}
     measured = [*every.values(), *touched.values()]
-    statistics = [one.statistic for one in measured]
-    drawn = [one.centre(values) for one, values in zip(measured, resample(n_clusters, statistics, config), strict=True)]
+    values_of = resample(n_clusters, [one.statistic for one in measured], bootstrap)
+    drawn = [one.centre(values) for one, values in zip(measured, values_of, strict=True)]
     drawn_all = dict(zip(every, drawn, strict=False))
     drawn_without = drawn_all | dict(zip(touched, drawn[len(every) :], strict=True))
     figures = []
     for name, one in every.items():
-        other = None if without is None else without[name]
+        other = without.get(name)
         for column, average in enumerate(one.averages):
             values = drawn_all[name][:, column], drawn_without[name][:, column]
             at = _at(one, column, values[0]), None if other is None else _at(other, column, values[1])
-            figures.append(_figure(name, average, *at, values))
+            gap = None if at[1] is None else subtract(at[0], at[1], interval(values[0] - values[1]))
+            figures.append(Figure(name, average, *at, gap, copies_unknown))
     return tuple(figures)
 
 
 def _at(one: Measured, column: int, values: Vectors) -> Estimate:
     lower, upper = interval(values) or (None, None)
     return Estimate(one.values[column], lower, upper, *one.counts)
-
-
-def _figure(
-    name: str, average: str, every: Estimate, without: Estimate | None, values: tuple[Vectors, Vectors]
-) -> Figure:
-    if without is None:
-        return Figure(name, average, every)
-    return Figure(name, average, every, without, subtract(every, without, interval(values[0] - values[1])))

@@ -8,7 +8,7 @@ Shapes: n images.
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from threading import Lock
 from typing import Any, TypeVar, cast
@@ -16,11 +16,11 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from overlens.class_matching import NO_CLASS
-from overlens.probes import PROBES
+from overlens.probes import PROBES, Codes
 from overlens.transfer.accuracy import Answers, cross_validate, deal_folds, test_on, train_on
 from overlens.transfer.distances import Distances, Kept, measure_distances
-from overlens.transfer.figures import PairTransfer, Removed
-from overlens.transfer.inputs import Codes, CommonClasses, Labelled, TransferConfig, keep_apart
+from overlens.transfer.figures import ClassFigure, PairTransfer, Removed
+from overlens.transfer.inputs import CommonClasses, Labelled, TransferConfig, keep_apart
 from overlens.transfer.leakage import (
     ALL,
     WITHOUT,
@@ -33,6 +33,7 @@ from overlens.transfer.leakage import (
 )
 
 Result = TypeVar("Result")
+IN_DOMAIN = "in_domain_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +80,11 @@ def measure_pair(
     common = common.keep(np.ones(len(source.keys), np.bool_), np.ones(len(target.keys), np.bool_))
     kept = _keep_apart(source, target)
     clusters, n_clusters = cluster_target(target, common.target)
-    every = _look(View(source, target, common, clusters, ALL), common.target, memory, config)
-    without = None
-    if kept is not None:
-        rest = common.keep(*kept)
-        is_same = _digest(rest.source, rest.target) == _digest(common.source, common.target)
-        view = View(source, target, rest, clusters, WITHOUT)
-        without = every if is_same else _look(view, common.target, memory, config)
-    figures = compare(every.figures, None if without is None else without.figures, n_clusters, config)
-    sights = [every] if without is None or without is every else [every, without]
+    view = View(source, target, common, clusters, ALL)
+    every = _look(view, common.target, memory, config)
+    without = _Sight({}, 0, ()) if kept is None else _look_without(view, every, kept, memory, config)
+    unknown = target.copies_unknown
+    figures = compare(every.figures, without.figures, n_clusters, config.bootstrap, copies_unknown=unknown)
     return PairTransfer(
         source.dataset,
         target.dataset,
@@ -96,8 +93,8 @@ def measure_pair(
         removed_source=None if kept is None else Removed(int(np.count_nonzero(~kept[0])), len(kept[0])),
         removed_target=None if kept is None else Removed(int(np.count_nonzero(~kept[1])), len(kept[1])),
         figures=(*figures, *_recall_distances(source, target, kept, memory, config).figures()),
-        classes=tuple(one for sight in sights for figure in sight.figures.values() for one in figure.classes),
-        notices=tuple(_tell(sights)),
+        classes=tuple(_list_classes(every, without)),
+        notices=tuple(_tell([every, without])),
     )
 
 
@@ -112,6 +109,7 @@ def measure_within(dataset: Labelled, memory: Memory, config: TransferConfig) ->
     clusters, n_clusters = cluster_target(dataset, dataset.codes)
     common = CommonClasses(dataset.names, dataset.codes, dataset.codes)
     sight = _look_in_domain(View(dataset, dataset, common, clusters, ALL), dataset.codes, memory, config)
+    unknown = dataset.copies_unknown
     return PairTransfer(
         dataset.dataset,
         dataset.dataset,
@@ -119,8 +117,8 @@ def measure_within(dataset: Labelled, memory: Memory, config: TransferConfig) ->
         n_left_out=sight.n_left_out,
         removed_source=None,
         removed_target=None,
-        figures=compare(sight.figures, None, n_clusters, config),
-        classes=tuple(one for figure in sight.figures.values() for one in figure.classes),
+        figures=compare(sight.figures, {}, n_clusters, config.bootstrap, copies_unknown=unknown),
+        classes=tuple(_list_classes(sight, sight)),
         notices=tuple(_tell([sight])),
     )
 
@@ -143,6 +141,24 @@ def _look(view: View, dealt_codes: Codes, memory: Memory, config: TransferConfig
     return _Sight(figures | within.figures, within.n_left_out, (*unconverged, *within.unconverged))
 
 
+def _look_without(view: View, every: _Sight, kept: Kept, memory: Memory, config: TransferConfig) -> _Sight:
+    """Return the figures without the overlap that are known; those that it does not touch are those of `every`."""
+    rest = view.common.keep(*kept)
+    is_same = _digest(rest.source, rest.target) == _digest(view.common.source, view.common.target)
+    view_of_rest = replace(view, common=rest, images=WITHOUT)
+    sight = every if is_same else _look(view_of_rest, view.common.target, memory, config)
+    if not view.target.copies_unknown:
+        return sight
+    # Where nobody looked for copies within the target, its folds may hold copies of one another that are not removed.
+    return replace(sight, figures={name: one for name, one in sight.figures.items() if not name.startswith(IN_DOMAIN)})
+
+
+def _list_classes(every: _Sight, without: _Sight) -> Iterator[ClassFigure]:
+    touched = (one for name, one in without.figures.items() if one is not every.figures[name])
+    for measured in (*every.figures.values(), *touched):
+        yield from measured.classes
+
+
 def _look_in_domain(view: View, dealt_codes: Codes, memory: Memory, config: TransferConfig) -> _Sight:
     figures, n_left_out, unconverged = dict[str, Measured](), 0, []
     for probe in PROBES:
@@ -150,7 +166,7 @@ def _look_in_domain(view: View, dealt_codes: Codes, memory: Memory, config: Tran
         trained = np.full(len(dealt_codes), NO_CLASS)
         trained[answers.rows] = dealt_codes[answers.rows]
         seen = answers.among(view.common.target >= 0)
-        figures[f"in_domain_{probe}"] = measure_answers(f"in_domain_{probe}", view, seen, trained)
+        figures[f"{IN_DOMAIN}{probe}"] = measure_answers(f"{IN_DOMAIN}{probe}", view, seen, trained)
         n_left_out = answers.n_left_out
         unconverged += [] if answers.is_converged else [probe]
     return _Sight(figures, n_left_out, tuple(unconverged))

@@ -10,12 +10,9 @@ Shapes: n images, t target images, c common classes, d dimensions, b resamples a
 import numpy as np
 from numpy.typing import NDArray
 
+from overlens.probes import ZERO_LENGTH, Codes, scale_to_unit
 from overlens.records import FloatRows
-from overlens.transfer.inputs import Codes
 from overlens.transfer.resampling import Statistic, Vectors, Weights, mean_of_known
-
-# Opposite vectors of length 1 sum to less than this by rounding alone.
-_ZERO_LENGTH = 1e-7
 
 
 def mean_directions(rows: FloatRows, codes: Codes, n_classes: int) -> Vectors:
@@ -23,10 +20,9 @@ def mean_directions(rows: FloatRows, codes: Codes, n_classes: int) -> Vectors:
     directions = np.full((n_classes, rows.shape[1]), np.nan)
     for code in np.unique(codes[codes >= 0]):
         members = np.flatnonzero(codes == code)
-        mean = rows[members].sum(axis=0, dtype=np.float64) / len(members)
-        length = float(np.linalg.norm(mean))
-        if length > _ZERO_LENGTH:
-            directions[code] = mean / length
+        direction = scale_to_unit(rows[members].sum(axis=0, dtype=np.float64)[None] / len(members))
+        if direction.any():
+            directions[code] = direction
     return directions
 
 
@@ -65,7 +61,7 @@ def _part(direction: Vectors, rows: Vectors, clusters: NDArray[np.int64]) -> Sta
             squares = np.square(each @ rows).sum(axis=1)
         n_images = each.sum(axis=1)
         # The length of the sum of n vectors that cancel is rounding, n times that of their mean.
-        is_known = squares > np.square(_ZERO_LENGTH * n_images)
+        is_known = squares > np.square(ZERO_LENGTH * n_images)
         cosines = np.full(len(each), np.nan)
         np.divide(each @ towards, np.sqrt(np.maximum(squares, 0)), out=cosines, where=is_known)
         clipped: Vectors = np.clip(cosines, -1.0, 1.0)[:, None]
