@@ -11,14 +11,19 @@ import pytest
 import overlens
 from overlens.analysis import Analysis
 from overlens.calibration.choice import Calibration
-from overlens.cli.benchmark_summary import _transfer_table
+from overlens.cli.benchmark_summary import _transfer_table, _variance_cell, print_few_shot, print_transfers
 from overlens.cli.summary import _datasets_table, _percent, print_summary
 from overlens.cli.terminal import print_table
-from overlens.config import VerifyConfig
+from overlens.config import FewShotConfig, VerifyConfig
+from overlens.fewshot.splits import LeftOut, Splits
+from overlens.fewshot.variance import SeedVariance, Spread
 from overlens.overlap import Overlap
 from overlens.records import Failure
 from overlens.testing import FakeEncoder, encode_picture, make_picture, write_pictures
 from overlens.transfer.centroids import ClassTransfer, Side, Transfer
+from overlens.transfer.figures import Estimate, Figure, PairTransfer, Removed, subtract
+from overlens.transfer.inputs import TransferConfig
+from overlens.transfer.matrix import TransferMatrix
 from pictures import unrendered_pictures
 
 LONG = "a_collection_of_paintings_with_a_very_long_name", "another_collection_with_a_name_that_does_not_end"
@@ -321,3 +326,87 @@ def test_failed_images_are_told_with_their_lists(two: Analysis, four: Analysis, 
 def test_a_curve_without_pairs_shows_where_they_begin():
     assert calibration((0, 0, 0, 0), (0, 0, 0, 0), 3).telling_places() == [3]
     assert calibration((0, 0, 2, 9), (0, 0, 0, 0), 1).telling_places() == [1, 2]
+
+
+def estimate(value: float | None, n_classes: int, n_test: int = 40) -> Estimate:
+    return Estimate(value, None, None, 60, n_test, n_classes)
+
+
+def carried(source: str, target: str, every: Estimate, without: Estimate | None = None) -> PairTransfer:
+    """A pair of which 5 of 45 target images have a copy in the source."""
+    gap = None if without is None else subtract(every, without, (0.01, 0.09))
+    name = f"{'in_domain' if source == target else 'accuracy'}_logistic"
+    return PairTransfer(
+        *(source, target, every.n_classes or 0, 0, Removed(4, 60), Removed(5, 45)),
+        *((Figure(name, "class", every, without, gap),), ()),
+    )
+
+
+def printed_transfers(analysis: Analysis, capsys: pytest.CaptureFixture[str], *pairs: PairTransfer) -> dict[str, str]:
+    """Return the rows of the tables of transfer, first cell to the rest, and all lines under "text"."""
+    datasets = tuple(dict.fromkeys(one.source for one in pairs))
+    print_transfers(replace(analysis, transfer_matrix=TransferMatrix(datasets, pairs, TransferConfig())))
+    text = capsys.readouterr().out
+    rows = (re.split(r"\s{2,}", line.strip(), maxsplit=1) for line in text.splitlines())
+    return {row[0]: re.sub(r"\s{2,}", " | ", row[1]) for row in rows if len(row) == 2} | {
+        "text": " ".join(text.split())
+    }
+
+
+def test_classes_that_are_lost_with_the_shared_images_are_told_beside_the_figures(
+    two: Analysis, capsys: pytest.CaptureFixture[str]
+):
+    lost = carried("one", "two", estimate(0.8, 7), estimate(0.75, 5, 35))
+    kept = carried("two", "one", estimate(0.8, 7), estimate(0.75, 7, 35))
+    own = [carried(name, name, estimate(0.9, 8)) for name in ("one", "two")]
+    shown = printed_transfers(two, capsys, own[0], lost, kept, own[1])
+    assert shown["one to two"] == "5 of 45 | 7 -> 5 | 80.0% | 75.0% (n 35) | +5.0 points | +1.0 to +9.0"
+    assert shown["two to one"].startswith("5 of 45 | 7 | 80.0%")
+    assert shown["from one"] == "90.0% (n 40) | 80.0% (n 40)"
+    assert "on the diagonal they are all those of the dataset, by cross-validation" in shown["text"]
+
+
+def test_an_accuracy_over_one_class_is_not_shown_as_full_marks(two: Analysis, capsys: pytest.CaptureFixture[str]):
+    left = carried("one", "two", estimate(0.8, 2), estimate(1.0, 1, 35))
+    never = carried("two", "one", estimate(1.0, 1), estimate(1.0, 1, 35))
+    own = [carried("one", "one", estimate(0.9, 2)), carried("two", "two", estimate(1.0, 1))]
+    shown = printed_transfers(two, capsys, own[0], left, never, own[1])
+    assert shown["one to two"] == "5 of 45 | 2 -> 1 | 80.0% | 1 class | none"
+    assert shown["two to one"] == "5 of 45 | 1 | 1 class | 1 class | none"
+    assert shown["from two"] == "1 class | 1 class"
+    assert "100.0%" not in shown["text"]
+
+
+def test_the_nearest_of_one_centroid_is_not_shown_as_full_marks(two: Analysis, capsys: pytest.CaptureFixture[str]):
+    common = ClassTransfer("a", "a", 7, 9, 0.697, 0.5, None, "a", 9)
+    single = replace(transfer("one", "two", common), source=Side("one", "labels.json", 7, 0, 1, ()))
+    print_transfers(replace(two, transfers=(single, transfer("two", "one", common))))
+    text = capsys.readouterr().out
+    assert re.search(r"one to two +1 +9 +0.697 +none +1 class\n", text)
+    assert re.search(r"two to one +1 +9 +0.697 +none +1.000\n", text)
+    assert "with other classes: of its mean in the second" in " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("held_out", "head"),
+    [((), "classes copies groups"), (("two",), "classes out copies groups")],
+    ids=["nothing", "a dataset"],
+)
+def test_images_held_out_have_a_column_only_where_a_dataset_is(
+    two: Analysis, capsys: pytest.CaptureFixture[str], held_out: tuple[str, ...], head: str
+):
+    config = FewShotConfig(held_out=held_out)
+    splits = Splits("one", (), (), (), LeftOut(1, 2, 3, 4), ())
+    print_few_shot(replace(two, few_shot=(splits,), config=replace(two.config, few_shot=config)))
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert any(" ".join(line).endswith(head) for line in lines)
+    (row,) = (line for line in lines if line[:1] == ["one"])
+    assert row == ["one", "0", "0", "1", "2", *(["3"] if held_out else []), "4", "0"]
+
+
+@pytest.mark.parametrize(
+    ("high", "text"), [(0.5 + 2.62, "± over 50"), (1.0, "± 50.0"), (0.513, "± 1.3")], ids=["wide", "half", "narrow"]
+)
+def test_an_interval_wider_than_all_shares_is_not_shown_as_a_number(two: Analysis, high: float, text: str):
+    one = SeedVariance("one", "random", 1, "logistic", (), Spread(2, 0.5, 0.1, 1 - high, high), None)
+    assert _variance_cell(one) == f"50.0% {text} (n 0)"

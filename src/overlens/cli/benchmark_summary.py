@@ -1,8 +1,9 @@
 """What a run prints of its benchmarks: splits and what they leave out, seed variance, transfer, and models' scores."""
 
+import textwrap
 from typing import TYPE_CHECKING
 
-from overlens.cli.terminal import add_row, new_table, print_lines, print_table, with_places
+from overlens.cli.terminal import PLAIN_WIDTH, add_row, new_table, print_lines, print_table, with_places
 from overlens.counted import counted
 from overlens.layout import AnalysisLayout, CrossLayout
 
@@ -17,29 +18,26 @@ if TYPE_CHECKING:
     from overlens.transfer.matrix import TransferMatrix
 
 SHOWN_PROBE = "logistic"
+CENTROID_NOTE = (
+    "Centroid similarity: cosine of the mean embeddings that a class has in both datasets; with other classes: of "
+    "its mean in the second and those of the other classes in the first. Nearest centroid: share of the images of "
+    "the second that are nearer to the mean of their own class in the first than to that of any other."
+)
+ACCURACY_NOTE = (
+    f"Accuracy of a {SHOWN_PROBE} probe on the images of the columns, each class counting the same; n is how many "
+    "were tested. Between two datasets the classes are those that both have; on the diagonal they are all those "
+    "of the dataset, by cross-validation."
+)
+ONE_CLASS = "1 class"  # stands for an accuracy that nothing could lower
 MOST_COLUMNS = 6
+WIDEST_HALF = 0.5  # a wider interval of a share tells nothing, whatever its number
 
 
 def print_few_shot(analysis: "Analysis") -> None:
     """Print how many splits each dataset has, what is left out of them, and whether any copy crosses a border."""
     if not analysis.few_shot:
         return
-    columns = (
-        "splits",
-        "sets of\nepisodes",
-        "without\na class",
-        "with other\nclasses",
-        "held\nout",
-        "copies",
-        "crossing\ngroups",
-    )
-    table = new_table("Few-shot splits, images that are in none, and copies that cross a border", "", *columns)
-    for splits in analysis.few_shot:
-        out = splits.left_out
-        counts = len(splits.drawn), len(splits.episodes), out.unlabelled, out.conflicting, out.held_out, out.copies
-        crossing = "not known" if splits.n_crossing is None else f"{splits.n_crossing:,}"
-        add_row(table, splits.dataset, *(f"{count:,}" for count in counts), crossing)
-    print_table(table)
+    print_table(_splits_table(analysis))
     print_lines(_few_shot_lines(analysis))
     if _shown_variances(analysis):
         print_table(_variance_table(analysis))
@@ -50,6 +48,21 @@ def print_few_shot(analysis: "Analysis") -> None:
                 "",
             ]
         )
+
+
+def _splits_table(analysis: "Analysis") -> "Table":
+    config = analysis.config.few_shot
+    holds_out = config is not None and bool(config.held_out)
+    left_out = "without\na class", "with other\nclasses", *(("held\nout",) if holds_out else ()), "copies"
+    columns = "splits", "sets of\nepisodes", *left_out, "crossing\ngroups"
+    table = new_table("Few-shot splits, images that are in none, and copies that cross a border", "", *columns)
+    for splits in analysis.few_shot:
+        out = splits.left_out
+        held_out = (out.held_out,) if holds_out else ()
+        counts = len(splits.drawn), len(splits.episodes), out.unlabelled, out.conflicting, *held_out, out.copies
+        crossing = "not known" if splits.n_crossing is None else f"{splits.n_crossing:,}"
+        add_row(table, splits.dataset, *(f"{count:,}" for count in counts), crossing)
+    return table
 
 
 def _few_shot_lines(analysis: "Analysis") -> list[str]:
@@ -92,14 +105,19 @@ def _variance_cell(one: "SeedVariance") -> str:
     spread = one.spread
     if spread is None:
         return "none"
-    half = "" if spread.high is None else f" ± {100 * (spread.high - spread.mean):.1f}"
+    half = "" if spread.high is None else f" ± {_half_width(spread.high - spread.mean)}"
     return f"{100 * spread.mean:.1f}%{half} (n {one.n_query:,})"
+
+
+def _half_width(share: float) -> str:
+    return f"{100 * share:.1f}" if share <= WIDEST_HALF else f"over {100 * WIDEST_HALF:.0f}"
 
 
 def print_transfers(analysis: "Analysis") -> None:
     """Print how classes carry over, what of it is leakage, and which copies have other classes."""
     if any(one.classes for one in analysis.transfers):
         print_table(_transfer_table(analysis))
+        print_lines([*textwrap.wrap(CENTROID_NOTE, PLAIN_WIDTH), ""])
     # What two datasets lack they lack in both directions: once is enough.
     apart = (sorted((one.source.dataset, one.target.dataset)) for one in analysis.transfers if not one.classes)
     places = list(dict.fromkeys(map(" and ".join, apart)))
@@ -113,12 +131,7 @@ def _print_matrix(analysis: "Analysis", matrix: "TransferMatrix") -> None:
     pairs = [one for one in matrix.pairs if one.source != one.target and one.n_common_classes]
     if pairs and len(matrix.datasets) <= MOST_COLUMNS:
         print_table(_accuracy_table(matrix))
-        print_lines(
-            [
-                f"Accuracy of a {SHOWN_PROBE} probe on the images of the columns, each class counting the same.",
-                "On the diagonal by cross-validation; n is the number of images tested.",
-            ]
-        )
+        print_lines(textwrap.wrap(ACCURACY_NOTE, PLAIN_WIDTH))
     if pairs:
         place = CrossLayout(analysis.output).transfer_matrix("csv")
         print_lines([f"All figures, also without the images that two datasets share: {place}", ""])
@@ -131,7 +144,9 @@ def _transfer_table(analysis: "Analysis") -> "Table":
     for transfer in (one for one in analysis.transfers if one.classes):
         mean = transfer.class_average
         figures = (mean.centroid_similarity, mean.other_similarity, mean.accuracy)
-        cells = ("none" if figure is None else f"{figure:.3f}" for figure in figures)
+        cells = ["none" if figure is None else f"{figure:.3f}" for figure in figures]
+        if transfer.source.n_classes == 1:
+            cells[-1] = ONE_CLASS
         where = f"{transfer.source.dataset} to {transfer.target.dataset}"
         add_row(table, where, len(transfer.classes), f"{transfer.n_evaluated:,}", *cells)
     return table
@@ -148,7 +163,7 @@ def _accuracy_table(matrix: "TransferMatrix") -> "Table":
 def _accuracy_cell(pair: "PairTransfer") -> str:
     kind = "in_domain" if pair.source == pair.target else "accuracy"
     every = pair.figure(f"{kind}_{SHOWN_PROBE}").every
-    return "none" if every.value is None else f"{every.value:.1%} (n {every.n_test:,})"
+    return f"{_share(every)} (n {every.n_test:,})" if _tells(every) else _share(every)
 
 
 def _print_leaks(analysis: "Analysis", pairs: "list[PairTransfer]") -> None:
@@ -158,7 +173,7 @@ def _print_leaks(analysis: "Analysis", pairs: "list[PairTransfer]") -> None:
         print_lines(["What of it is leakage is not known, as nothing was verified.", ""])
     if not leaking:
         return
-    columns = "shared\nimages", "all", "without\nthem", "difference", "95% interval"
+    columns = "shared\nimages", "classes", "all", "without\nthem", "difference", "95% interval"
     table = new_table(f"What shared images add, {SHOWN_PROBE} probe", "", *columns)
     for one in leaking:
         assert one.removed_target is not None
@@ -169,18 +184,31 @@ def _print_leaks(analysis: "Analysis", pairs: "list[PairTransfer]") -> None:
 
 
 def _leak_cells(figure: "Figure") -> tuple[str, ...]:
-    every, without = _share(figure.every), _share(figure.without)
-    if figure.without is not None:
-        without += f" (n {figure.without.n_test:,})"
-    gap = figure.difference
-    if gap is None or gap.value is None:
-        return every, without, "none", ""
+    every, without, gap = figure.every, figure.without, figure.difference
+    rest = "" if without is None or not _tells(without) else f" (n {without.n_test:,})"
+    cells = _classes(figure), _share(every), _share(without) + rest
+    if gap is None or gap.value is None or not (_tells(every) and _tells(without)):
+        return *cells, "none", ""
     ends = "" if gap.lower is None or gap.upper is None else f"{100 * gap.lower:+.1f} to {100 * gap.upper:+.1f}"
-    return every, without, f"{100 * gap.value:+.1f} points", ends
+    return *cells, f"{100 * gap.value:+.1f} points", ends
+
+
+def _classes(figure: "Figure") -> str:
+    """Return over how many classes a figure is, and over how many of them without shared images if these are fewer."""
+    n_every = figure.every.n_classes
+    n_without = n_every if figure.without is None else figure.without.n_classes
+    return f"{n_every}" if n_every == n_without else f"{n_every} -> {n_without}"
+
+
+def _tells(estimate: "Estimate | None") -> bool:
+    """Whether a share of right answers says anything: where there is one class, every answer is right."""
+    return estimate is not None and estimate.value is not None and estimate.n_classes != 1
 
 
 def _share(estimate: "Estimate | None") -> str:
-    return "none" if estimate is None or estimate.value is None else f"{estimate.value:.1%}"
+    if estimate is None or estimate.value is None:
+        return "none"
+    return f"{estimate.value:.1%}" if _tells(estimate) else ONE_CLASS
 
 
 def _print_labels(analysis: "Analysis") -> None:
