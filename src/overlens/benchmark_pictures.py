@@ -62,6 +62,7 @@ def _draw_matrix(analysis: Analysis, matrix: TransferMatrix, results: Results) -
             average=SHOWN_AVERAGE,
             encoder=describe_encoder(analysis.model),
             label_source="; ".join(dict.fromkeys(one.label_source for one in analysis.datasets.values())),
+            unknown_within=matrix.copies_unknown_within,
         )
         path = CrossLayout(analysis.output).transfer_picture(probe)
         results.write(path, fingerprint(drawn_by(), view), partial(draw_transfer_matrix, view))
@@ -95,7 +96,8 @@ def _clean(figure: Figure) -> CleanAccuracy | None:
     if figure.without is None:
         return None
     gap = figure.difference or Estimate(None, None, None, 0, 0, None)
-    return CleanAccuracy(figure.without.value, figure.without.n_test, gap.value, gap.lower, gap.upper)
+    without = figure.without
+    return CleanAccuracy(without.value, without.n_test, gap.value, gap.lower, gap.upper, without.n_classes)
 
 
 def _distances(matrix: TransferMatrix) -> dict[tuple[str, str], DistanceCell]:
