@@ -128,7 +128,7 @@ def test_nothing_shared_is_said():
     ("pairs", "said"),
     [
         ([], "no two datasets share a verified picture, so there is no label bridge"),
-        ([(0, 1)], "no verified picture is shared, so there is no label bridge, by a and c; b and c"),
+        ([(0, 1)], "no verified picture is shared, so there is no label bridge, between a and c; b and c"),
         ([(0, 1), (1, 2)], None),
     ],
     ids=["none", "some", "all"],
@@ -162,6 +162,14 @@ def test_features_of_other_datasets_are_refused():
     groups = find_groups(Roster(("a",), (1,)), Edges(*(np.empty(0, kind) for kind in "iiBf")), KeepRule("first"))
     with pytest.raises(ValueError, match="do not fit"):
         compare_labels(groups, groups.weakest, [Features("b", ("1",), ("x",))])
+
+
+def test_of_many_that_share_nothing_the_number_is_said():
+    features = [Features(name, (name,), ("x",)) for name in "abcde"]
+    edges = Edges(*(np.array([value], kind) for value, kind in zip((0, 1, SAME_BYTES, 1), "iiBf", strict=True)))
+    found = compare_labels(find_groups(Roster(tuple("abcde"), (1,) * 5), edges, KeepRule("first")), edges, features)
+    said = "9 of 10 pairs of datasets share no verified picture, so there is no label bridge between them"
+    assert found.notices == (f"{said} (first: a and c)",)
 
 
 LABELS = st.lists(st.sampled_from(["x", "y", "X", None]), min_size=1, max_size=6)

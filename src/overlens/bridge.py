@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _PAIRS_AT_ONCE = 1 << 18
 _LOW = (1 << 32) - 1
+_MOST_NAMED = 6
 
 Codes = NDArray[np.int32]
 Couple = tuple[int, int]
@@ -345,8 +346,11 @@ def _notice_apart(bridges: Sequence[LabelBridge]) -> Iterator[str]:
     apart = [f"{one.dataset_a} and {one.dataset_b}" for one in bridges if not one.n_shared_pictures]
     if len(apart) > 1 and len(apart) == len(bridges):
         yield "no two datasets share a verified picture, so there is no label bridge"
+    elif len(apart) > _MOST_NAMED:
+        places = f"{len(apart):,} of {len(bridges):,} pairs of datasets"
+        yield f"{places} share no verified picture, so there is no label bridge between them (first: {apart[0]})"
     elif len(apart) > 1:
-        yield f"no verified picture is shared, so there is no label bridge, by {'; '.join(apart)}"
+        yield f"no verified picture is shared, so there is no label bridge, between {'; '.join(apart)}"
     elif apart:
         yield f"{apart[0]} share no verified picture, so there is no label bridge between them"
 
