@@ -7,6 +7,7 @@ The documented layout, under ROOT (read) and under OUTPUT, or ROOT if none is gi
     dataset/{name}-data/analysis/                    results of one dataset, and `store/`, its feature store
     dataset/{name}-data/analysis/{name}_few_shot_splits/
     dataset/cross/                                   results across datasets, and `store/`, verdicts and records
+    dataset/cross/decisions.sqlite                   what people said of pairs, which no run writes or removes
     dataset/cross/cleaned/                           what remains of the datasets without copies
     dataset/cross/failed-audit/                      what `cleaned` would have been, where an audit failed
 """
@@ -230,6 +231,16 @@ class CrossLayout:
     def images(self) -> Path:
         """Every kept image: its name, its file and where its rendition is."""
         return self.store / "images.parquet"
+
+    @property
+    def decisions(self) -> Path:
+        """What people said of pairs: no result, but what they gave."""
+        return self.folder / "decisions.sqlite"
+
+    @property
+    def of_decisions(self) -> tuple[Path, ...]:
+        """That file, and what SQLite keeps beside it while it is in use."""
+        return self.decisions, *(self.decisions.with_name(f"{self.decisions.name}-{part}") for part in ("wal", "shm"))
 
     @property
     def report(self) -> Path:

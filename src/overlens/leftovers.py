@@ -2,7 +2,8 @@
 
 Every result is written by a rename, so a file that a run wrote is another file than before; what it found to be made
 already is a result of it, too. Stores are no results and are not looked at, nor are what is made of the results
-afterwards: the record of the run, its report, and the cleaned lists, which another command writes.
+afterwards: the record of the run, its report, and the cleaned lists, which another command writes; nor what people
+decided.
 """
 
 from collections.abc import Mapping, Sequence, Set
@@ -22,6 +23,7 @@ def find_files(config: RunConfig) -> dict[Path, tuple[int, int]]:
         cross.mark,
         cross.store,
         *cross.of_dedupe,
+        *cross.of_decisions,
         cross.run,
         cross.report,
         cross.index,
