@@ -1,0 +1,301 @@
+"""The log of decisions in one SQLite file: only appended to, so nothing that was acknowledged is ever lost.
+
+A decision is on the disk before `decide` returns (write-ahead log, flushed at every commit). To undo appends a mark and
+removes nothing. Of the decisions on a pair that were not undone, the last one in the log counts. Every use opens the
+file anew: it costs a millisecond or so, and in return any number of threads, windows and processes can work at once.
+To read never makes the file, and a file that cannot be read is left as it is.
+"""
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from overlens.decisions.records import DecidedImage, Decision, Pair, require_answer, stamp
+from overlens.errors import StoreError
+from overlens.tables import valid_text
+
+FORMAT = 1
+APPLICATION_ID = 0x6F766C64  # "ovld": tells this file from those of other programs
+TIMEOUT_S = 30.0
+_RETRY_S = 0.01
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+_SCHEMA = (
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    """
+    CREATE TABLE decisions (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        sha256_a BLOB NOT NULL CHECK (length(sha256_a) = 32),
+        sha256_b BLOB NOT NULL CHECK (length(sha256_b) = 32 AND sha256_a <= sha256_b),
+        dataset_a TEXT NOT NULL,
+        image_a TEXT NOT NULL,
+        dataset_b TEXT NOT NULL,
+        image_b TEXT NOT NULL,
+        answer TEXT NOT NULL,
+        decided_at TEXT NOT NULL,
+        origin TEXT NOT NULL,
+        session TEXT NOT NULL,
+        evidence TEXT NOT NULL,
+        note TEXT NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE undone (
+        number INTEGER PRIMARY KEY REFERENCES decisions (number),
+        undone_at TEXT NOT NULL
+    )
+    """,
+    f"PRAGMA user_version = {FORMAT}",
+)
+_SELECT = (
+    "SELECT number, sha256_a, dataset_a, image_a, sha256_b, dataset_b, image_b, answer, decided_at, origin, session, "
+    "evidence, note, undone_at FROM decisions LEFT JOIN undone USING (number)"
+)
+_INSERT = (
+    "INSERT INTO decisions (sha256_a, dataset_a, image_a, sha256_b, dataset_b, image_b, answer, decided_at, origin, "
+    "session, evidence, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+T = TypeVar("T")
+Work = Callable[[], T]
+Change = Callable[[sqlite3.Connection], T]
+Choose = Callable[[tuple[Decision, ...]], Sequence[Decision]]
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionStore:
+    """The decisions that are kept in a file, `overlens.layout.CrossLayout.decisions`.
+
+    Every method raises StoreError if the file cannot be read or written, is damaged, is none of decisions, or is of a
+    newer version; it is never changed then.
+
+    Attributes:
+        path: The file; made by the first decision.
+    """
+
+    path: Path
+
+    def decide(
+        self,
+        one: DecidedImage,
+        other: DecidedImage,
+        answer: str,
+        *,
+        origin: str,
+        session: str = "",
+        evidence: Mapping[str, object] | None = None,
+        note: str = "",
+    ) -> Decision:
+        """Keep what a person said of a pair, now; on the disk when this returns.
+
+        Args:
+            one: An image.
+            other: Another one; their order plays no part.
+            answer: One of `overlens.decisions.records.ANSWERS`.
+            origin: Where the decision is made.
+            session: Whose it is there.
+            evidence: What was shown, as JSON can hold it.
+            note: A remark.
+
+        Raises:
+            ConfigError: The answer is not known.
+            ValueError: The evidence cannot be written as JSON.
+        """
+        left, right = sorted((one, other))
+        now = stamp(datetime.now(UTC))
+        decision = Decision(0, left, right, require_answer(answer), now, origin, session, evidence or {}, note)
+        return self.append([decision])[0]
+
+    def append(self, decisions: Sequence[Decision]) -> tuple[Decision, ...]:
+        """Keep decisions in their order, with their own times, all or none; return them with their numbers."""
+
+        def write(connection: sqlite3.Connection) -> tuple[Decision, ...]:
+            return tuple(_insert(connection, one) for one in decisions)
+
+        return self._write(write) if decisions else ()
+
+    def merge(self, choose: Choose) -> tuple[Decision, ...]:
+        """Keep what `choose` makes of the decisions kept so far; nobody else decides in between.
+
+        Args:
+            choose: Takes the log, returns the decisions to append; called again if the file is busy.
+        """
+
+        def write(connection: sqlite3.Connection) -> tuple[Decision, ...]:
+            return tuple(_insert(connection, one) for one in choose(_read(connection)))
+
+        return self._write(write)
+
+    def undo(self, *, origin: str, session: str = "") -> Decision | None:
+        """Take back the last decision of an origin and session that holds, so that the answer before it counts again.
+
+        Returns:
+            What was taken back; None if there is nothing.
+        """
+
+        def write(connection: sqlite3.Connection) -> Decision | None:
+            where = "WHERE undone_at IS NULL AND origin = ? AND session = ? ORDER BY number DESC LIMIT 1"
+            last = next(_parse(connection.execute(f"{_SELECT} {where}", (origin, session))), None)
+            if last is None:
+                return None
+            now = stamp(datetime.now(UTC))
+            connection.execute("INSERT INTO undone (number, undone_at) VALUES (?, ?)", (last.number, now))
+            return replace(last, undone_at=now)
+
+        return self._write(write) if self.path.exists() else None
+
+    def latest(self) -> Mapping[Pair, Decision]:
+        """Return the decision that counts for each pair, in the order in which they were made."""
+        return latest_of(self.history())
+
+    def history(self) -> tuple[Decision, ...]:
+        """Return all decisions ever made, those that were undone, too, in the order of the log."""
+        if not self.path.exists():
+            return ()
+        # Where nobody can write, nobody does, and SQLite could not make the files that it keeps beside this one.
+        is_still = (
+            not os.access(self.path.parent, os.W_OK) and not self.path.with_name(f"{self.path.name}-wal").exists()
+        )
+        mode = "ro&immutable=1" if is_still else "rw"  # neither makes the file
+        return self._tried("read", lambda: self._with(mode, lambda connection: _read(connection, is_checked=True)))
+
+    def _write(self, change: Change[T]) -> T:
+        def work(connection: sqlite3.Connection) -> T:
+            connection.execute("PRAGMA journal_mode = WAL")
+            with _transaction(connection):
+                if _version(connection) == 0:
+                    for statement in _SCHEMA:
+                        connection.execute(statement)
+                return change(connection)
+
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"cannot write {self.path}: {error.strerror or error}; nothing was kept") from error
+        return self._tried("write", lambda: self._with("rwc", work))
+
+    def _with(self, mode: str, work: Change[T]) -> T:
+        address = f"{self.path.absolute().as_uri()}?mode={mode}"
+        with closing(sqlite3.connect(address, uri=True, timeout=TIMEOUT_S, isolation_level=None)) as connection:
+            connection.execute("PRAGMA synchronous = FULL")
+            _version(connection)
+            return work(connection)
+
+    def _tried(self, verb: str, work: Work[T]) -> T:
+        """Return what the work returns; try again while another process opens or closes the file."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while True:
+            try:
+                return work()
+            except sqlite3.Error as error:
+                code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+                if code not in _BUSY or time.monotonic() >= deadline:
+                    raise StoreError(self._failure(verb, code, error)) from error
+            except _UnusableError as error:
+                raise StoreError(f"{self.path} {error}") from error
+            time.sleep(_RETRY_S)
+
+    def _failure(self, verb: str, code: int, error: sqlite3.Error) -> str:
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return f"{self.path} {_DAMAGED.format(error)}"
+        kept = " and nothing was kept" if verb == "write" else ""
+        return f"cannot {verb} the decisions in {self.path}: {error}{kept}; mend that and try again"
+
+
+def latest_of(history: Iterable[Decision]) -> dict[Pair, Decision]:
+    """Return the decision that counts for each pair of a log: the last that was not undone."""
+    latest: dict[Pair, Decision] = {}
+    for decision in history:
+        if decision.undone_at is None:
+            latest.pop(decision.pair, None)
+            latest[decision.pair] = decision
+    return latest
+
+
+class _UnusableError(Exception):
+    """The file is there and can be opened, and is none that can be used."""
+
+
+_DAMAGED = (
+    "is damaged ({}); it was left as it is. Copy it, with what lies beside it under its name, then mend the copy with "
+    "`sqlite3 COPY .recover`, or move it away and import the last table that was exported"
+)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    """Return the version of the file, 0 for an empty one."""
+    version, application = (
+        int(connection.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("user_version", "application_id")
+    )
+    n_tables = int(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
+    if version == application == n_tables == 0:
+        return 0
+    if application != APPLICATION_ID:
+        raise _UnusableError("is a database of another program; move it away, and run again")
+    if version > FORMAT:
+        raise _UnusableError(
+            f"was written by a newer version of overlens (its format is {version}, this one reads {FORMAT}); update "
+            "overlens"
+        )
+    return version
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _read(connection: sqlite3.Connection, *, is_checked: bool = False) -> tuple[Decision, ...]:
+    if _version(connection) == 0:
+        return ()
+    if is_checked and (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+        raise _UnusableError(_DAMAGED.format(" ".join(found.split())))
+    return tuple(_parse(connection.execute(f"{_SELECT} ORDER BY number")))
+
+
+def _parse(rows: Iterable[tuple[Any, ...]]) -> Iterator[Decision]:
+    for (
+        number,
+        a,
+        dataset_a,
+        image_a,
+        b,
+        dataset_b,
+        image_b,
+        answer,
+        when,
+        origin,
+        session,
+        shown,
+        note,
+        undone,
+    ) in rows:
+        try:
+            left, right = DecidedImage(a, dataset_a, image_a), DecidedImage(b, dataset_b, image_b)
+            yield Decision(number, left, right, answer, when, origin, session, json.loads(shown), note, undone)
+        except (TypeError, ValueError) as error:
+            raise _UnusableError(_DAMAGED.format(f"decision {number}: {error}")) from error
+
+
+def _insert(connection: sqlite3.Connection, decision: Decision) -> Decision:
+    left, right = decision.left, decision.right
+    texts = [valid_text(text) for text in (left.dataset, left.image, right.dataset, right.image)]
+    rest = [valid_text(text) for text in (decision.answer, decision.decided_at, decision.origin, decision.session)]
+    shown = json.dumps(decision.evidence, allow_nan=False)
+    values = (left.digest, *texts[:2], right.digest, *texts[2:], *rest, shown, valid_text(decision.note))
+    number = connection.execute(_INSERT, values).lastrowid
+    kept = replace(decision, left=DecidedImage(left.digest, *texts[:2]), right=DecidedImage(right.digest, *texts[2:]))
+    return replace(kept, number=int(number or 0))

@@ -1,0 +1,201 @@
+"""Decisions as a table for people, and such a table read again: all of it or nothing.
+
+A line names its pair by the SHA-256 of both files, or by dataset and name of images that a run knows. What is older
+than the answer that counts, or the same, changes nothing, so a table can be read any number of times.
+"""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from overlens.atomic import write_text
+from overlens.counted import counted
+from overlens.decisions.records import DIGEST_BYTES, DecidedImage, Decision, Pair, require_answer, stamp
+from overlens.decisions.store import DecisionStore, latest_of
+from overlens.errors import ConfigError
+from overlens.tables import csv_text, harmless_text, plain_text, valid_text
+
+NAMES, DIGESTS = ("dataset_a", "image_a", "dataset_b", "image_b"), ("sha256_a", "sha256_b")
+COLUMNS = (*NAMES, *DIGESTS, "answer", "decided_at", "origin", "note")
+MOST_PROBLEMS = 20
+IMPORT = "import"
+
+Digests = Mapping[tuple[str, str], bytes]
+"""(dataset, name of the image) -> SHA-256 of its file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of a table.
+
+    Attributes:
+        n_added: Lines that are decisions now.
+        n_known: Lines whose answer counted already.
+        n_older: Lines that are older than the answer that counts; they change nothing.
+    """
+
+    n_added: int
+    n_known: int
+    n_older: int
+
+
+def decisions_csv(latest: Mapping[Pair, Decision]) -> str:
+    """Return the decisions that count as CSV, one line a pair, in the order in which they were made."""
+    rows = ([harmless_text(text) for text in _row(one)] for one in latest.values())
+    return csv_text(
+        COLUMNS, rows, exact=True
+    )  # every text quoted: a lone carriage return in a name is none of the table
+
+
+def write_decisions(path: Path, latest: Mapping[Pair, Decision]) -> None:
+    """Write what `decisions_csv` returns; raises StoreError if the system refuses."""
+    write_text(path, decisions_csv(latest))
+
+
+def read_decisions(path: Path, digests: Digests) -> tuple[Decision, ...]:
+    """Return the decisions of a table in a file; see `parse_decisions`."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror or error}; name a table of decisions") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 ({error}); save it as CSV in UTF-8") from error
+    return parse_decisions(text, digests, str(path))
+
+
+def parse_decisions(text: str, digests: Digests, where: str = "the table") -> tuple[Decision, ...]:
+    """Return the decisions of a table, those without a time as of now.
+
+    Args:
+        text: The table as CSV, with a head; columns may come in any order, and only those of the pair and the answer
+            must be there.
+        digests: The images that lines may name instead of giving digests.
+        where: What the table is called in errors.
+
+    Raises:
+        ConfigError: A line cannot be used; up to `MOST_PROBLEMS` are told with their numbers and reasons.
+    """
+    lines = _Lines(digests, stamp(datetime.now(UTC)))
+    try:
+        reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
+        _require_columns(reader.fieldnames or (), where)
+        for row in reader:
+            lines.add(reader.line_num, row)
+    except csv.Error as error:
+        raise ConfigError(f"{where} cannot be read after line {reader.line_num}: {error}; save it as CSV") from error
+    if lines.problems:
+        shown = "\n".join(f"  {problem}" for problem in lines.problems[:MOST_PROBLEMS])
+        more = len(lines.problems) - MOST_PROBLEMS
+        rest = f"\n  and {counted(more, 'further line')}" if more > 0 else ""
+        n = counted(len(lines.problems), "line")
+        raise ConfigError(f"{where} was not imported, as {n} cannot be used; mend or remove these:\n{shown}{rest}")
+    return tuple(lines.decisions.values())
+
+
+def import_decisions(store: DecisionStore, decisions: Sequence[Decision]) -> Imported:
+    """Keep the decisions of a table that are news, all at once.
+
+    Args:
+        store: Where to keep them.
+        decisions: What `parse_decisions` returned.
+
+    Raises:
+        StoreError: The store cannot be read or written.
+    """
+    n_known = n_older = 0
+
+    def choose(kept: tuple[Decision, ...]) -> list[Decision]:
+        nonlocal n_known, n_older
+        latest = latest_of(kept)
+        there = {one.pair: latest.get(one.pair) for one in decisions}
+        same = {pair for pair, one in there.items() if one is not None and one.answer == answers[pair]}
+        older = {
+            one.pair
+            for one in decisions
+            if one.pair not in same and (last := there[one.pair]) is not None and one.decided_at <= last.decided_at
+        }
+        n_known, n_older = len(same), len(older)
+        return [one for one in decisions if one.pair not in same | older]
+
+    answers = {one.pair: one.answer for one in decisions}
+    added = store.merge(choose) if decisions else ()
+    return Imported(len(added), n_known, n_older)
+
+
+class _Lines:
+    """The lines of a table so far: what they decide, and what is wrong with them."""
+
+    def __init__(self, digests: Digests, now: str) -> None:
+        self._digests, self._now = digests, now
+        self._line_of: dict[Pair, int] = {}
+        self.decisions: dict[Pair, Decision] = {}
+        self.problems: list[str] = []
+
+    def add(self, number: int, row: Mapping[str | None, object]) -> None:
+        """Take the line that ends at this number."""
+        try:
+            decision = self._parse({name: cell for name, cell in row.items() if name is not None})
+            earlier = self.decisions.setdefault(decision.pair, decision)
+            if earlier.answer != decision.answer:
+                line = self._line_of[decision.pair]
+                raise ValueError(
+                    f"it says {decision.answer!r} of the pair of line {line}, which says {earlier.answer!r}"
+                )
+            self._line_of.setdefault(decision.pair, number)
+        except ValueError as error:
+            self.problems.append(f"line {number}: {error}")
+
+    def _parse(self, row: Mapping[str, object]) -> Decision:
+        if any(not isinstance(cell, str) for cell in row.values()):
+            raise ValueError("it has fewer cells than the head")
+        cells = {name: plain_text(str(cell)) for name, cell in row.items()}
+        left, right = sorted((self._image(cells, "a"), self._image(cells, "b")))
+        answer = require_answer(cells["answer"].strip().lower().replace("_", " "))
+        origin, note = cells.get("origin", "").strip() or IMPORT, cells.get("note", "")
+        return Decision(0, left, right, answer, self._time(cells), origin, IMPORT, {}, note)
+
+    def _image(self, cells: Mapping[str, str], side: str) -> DecidedImage:
+        dataset, image = cells.get(f"dataset_{side}", ""), cells.get(f"image_{side}", "")
+        digest = cells.get(f"sha256_{side}", "").strip()
+        if digest:
+            return DecidedImage(_parse_digest(digest, side), dataset, image)
+        if (dataset, image) not in self._digests:
+            raise ValueError(f"no image {image!r} of dataset {dataset!r} is known; give the sha256_{side} of its file")
+        return DecidedImage(self._digests[dataset, image], dataset, image)
+
+    def _time(self, cells: Mapping[str, str]) -> str:
+        text = cells.get("decided_at", "").strip()
+        if not text:
+            return self._now
+        try:
+            return stamp(datetime.fromisoformat(text))
+        except (ValueError, OverflowError) as error:
+            raise ValueError(f"decided_at {text!r} is no time such as 2026-01-31T12:00:00Z, or empty") from error
+
+
+def _parse_digest(text: str, side: str) -> bytes:
+    try:
+        digest = bytes.fromhex(text)
+    except ValueError:
+        digest = b""
+    if len(digest) != DIGEST_BYTES:
+        raise ValueError(f"sha256_{side} {text!r} is no SHA-256; allowed are {2 * DIGEST_BYTES} hexadecimal digits")
+    return digest
+
+
+def _require_columns(head: Sequence[str], where: str) -> None:
+    if "answer" not in head or not any(set(needed) <= set(head) for needed in (NAMES, DIGESTS)):
+        raise ConfigError(
+            f"{where} has the columns {', '.join(head) or 'none'}; needed are answer, and sha256_a and sha256_b, or "
+            "dataset_a, image_a, dataset_b and image_b"
+        )
+
+
+def _row(decision: Decision) -> Iterator[str]:
+    left, right = decision.left, decision.right
+    names = left.dataset, left.image, right.dataset, right.image
+    facts = decision.answer, decision.decided_at, decision.origin, decision.note
+    return map(valid_text, (*names, left.digest.hex(), right.digest.hex(), *facts))

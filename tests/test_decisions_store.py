@@ -1,0 +1,293 @@
+"""The log of decisions: it does what a plain list would, for any number of writers, and loses nothing."""
+
+import multiprocessing
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from overlens.config import DatasetSpec, RunConfig
+from overlens.decisions.records import ANSWERS, DecidedImage, Decision, digest_answers
+from overlens.decisions.store import DecisionStore
+from overlens.errors import ConfigError, StoreError
+from overlens.layout import CrossLayout
+from overlens.leftovers import find_files
+
+NASTY = (
+    "=cmd|' /C calc'!A0",
+    '"; DROP TABLE decisions; --',
+    "\U0001f600 \u202egpj.exe",
+    "two\nlines\r.png",
+    "a\x00b",
+    "'",
+    "",
+)
+
+
+def image(number: int, name: str = "") -> DecidedImage:
+    return DecidedImage(bytes([number]) * 32, f"set {number}", name or f"{number}.png")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DecisionStore:
+    return DecisionStore(tmp_path / "cross" / "decisions.sqlite")
+
+
+def test_to_read_makes_no_file(store: DecisionStore):
+    assert store.latest() == {} and store.history() == () and store.undo(origin="desk") is None
+    assert not store.path.parent.exists()
+
+
+def test_a_decision_comes_back_as_it_was_made(store: DecisionStore):
+    evidence = {"verdict": "edited", "strength": 0.91, "words": ["mirrored", "🙂"]}
+    made = store.decide(
+        image(2, NASTY[1]), image(1, NASTY[0]), "copy", origin="sample:audit", session="w1", evidence=evidence, note="?"
+    )
+    assert (made.number, made.left.digest, made.right.image) == (1, bytes([1]) * 32, NASTY[1])
+    assert made.decided_at.endswith("Z") and len(made.decided_at) == len("2026-01-31T12:00:00.000Z")
+    assert store.history() == (made,)
+    assert store.latest() == {(bytes([1]) * 32, bytes([2]) * 32): made}
+    assert dict(store.history()[0].evidence) == evidence
+
+
+@pytest.mark.parametrize("name", NASTY, ids=ascii)
+def test_any_name_is_only_a_name(store: DecisionStore, name: str):
+    store.decide(image(1, name), DecidedImage(bytes(32), name, name), "unsure", origin=name, session=name, note=name)
+    kept = store.history()[0]
+    assert {kept.left.image, kept.origin, kept.session, kept.note} == {name}
+    taken_back = store.undo(origin=name, session=name)
+    assert taken_back is not None and taken_back.undone_at is not None and not store.latest()
+
+
+def test_a_name_that_is_no_unicode_is_spelled_out(store: DecisionStore):
+    name = os.fsdecode(b"caf\xe9.png")
+    kept = store.decide(image(1, name), image(1, name), "copy", origin="desk")
+    assert kept.left.image == "caf\\udce9.png" and store.history() == (kept,)
+
+
+Step = tuple[str, int, int, str, str]
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["decide", "decide", "undo"]),
+        st.integers(0, 2),
+        st.integers(0, 2),
+        st.sampled_from(ANSWERS),
+        st.sampled_from(["one", "two"]),
+    ),
+    max_size=14,
+)
+
+
+@given(STEPS)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_decide_and_undo_do_what_a_list_does(tmp_path_factory: pytest.TempPathFactory, steps: list[Step]):
+    store = DecisionStore(tmp_path_factory.mktemp("model") / "decisions.sqlite")
+    model: list[tuple[tuple[int, int], str, str]] = []
+    n_made = 0
+    for kind, one, other, answer, session in steps:
+        if kind == "decide":
+            store.decide(image(one), image(other), answer, origin="desk", session=session)
+            model.append(((min(one, other), max(one, other)), answer, session))
+            n_made += 1
+        else:
+            own = [place for place, entry in enumerate(model) if entry[2] == session]
+            undone = store.undo(origin="desk", session=session)
+            assert (undone is None) == (not own)
+            if own:
+                assert undone is not None and undone.answer == model.pop(own[-1])[1]
+        wanted = {pair: answer for pair, answer, _ in model}
+        assert {(a[0], b[0]): one.answer for (a, b), one in store.latest().items()} == wanted
+    assert len(store.history()) == n_made
+
+
+def test_undo_stays_within_its_window(store: DecisionStore):
+    store.decide(image(1), image(2), "copy", origin="desk", session="left")
+    store.decide(image(1), image(2), "not a copy", origin="desk", session="right")
+    assert store.undo(origin="desk", session="middle") is None
+    assert store.undo(origin="sample:a", session="left") is None
+    store.undo(origin="desk", session="left")
+    assert [one.answer for one in store.latest().values()] == ["not a copy"]
+    store.undo(origin="desk", session="right")
+    assert store.latest() == {} and len(store.history()) == 2
+
+
+@pytest.mark.parametrize("answer", ["yes", "", "Copy"])
+def test_only_known_answers_are_kept(store: DecisionStore, answer: str):
+    with pytest.raises(ConfigError, match="allowed: copy, not a copy, same scene, unsure"):
+        store.decide(image(1), image(2), answer, origin="desk")
+    assert not store.path.exists()
+
+
+def test_evidence_that_is_no_json_keeps_nothing(store: DecisionStore):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        store.decide(image(1), image(2), "copy", origin="desk", evidence={"cosine": float("nan")})
+    assert store.latest() == {}
+
+
+def test_an_image_needs_a_whole_digest():
+    with pytest.raises(ValueError, match="32 bytes"):
+        DecidedImage(b"short", "a", "b")
+
+
+def _decide_many(path: Path, start: int) -> None:
+    store = DecisionStore(path)
+    for number in range(100):
+        store.decide(image(start), image(number), ANSWERS[number % 4], origin="desk", session=str(start))
+
+
+def test_two_processes_at_once_lose_nothing(store: DecisionStore):
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=_decide_many, args=(store.path, start)) for start in (201, 202)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(60)
+    assert [writer.exitcode for writer in writers] == [0, 0]
+    history = store.history()
+    assert [one.number for one in history] == list(range(1, 201)) and len(store.latest()) == 200
+    for session in ("201", "202"):
+        assert [one.left.digest[0] for one in history if one.session == session] == list(range(100))
+
+
+def test_many_threads_at_once_lose_nothing(store: DecisionStore):
+    def work(start: int) -> None:
+        for number in range(5):
+            store.decide(image(start), image(number), "copy", origin="desk", session=str(start))
+            assert store.latest()
+
+    threads = [threading.Thread(target=work, args=(100 + start,)) for start in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(store.history()) == 30
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from overlens.decisions.records import DecidedImage
+from overlens.decisions.store import DecisionStore
+
+store = DecisionStore(Path(sys.argv[1]))
+for number in range(100_000):
+    image = DecidedImage(number.to_bytes(32, "big"), "a", f"{number}.png")
+    store.decide(image, image, "copy", origin="desk")
+    sys.stdout.write(f"{number}\\n")
+    sys.stdout.flush()
+"""
+
+
+@pytest.mark.parametrize("n_acknowledged", [1, 40])
+def test_a_killed_writer_loses_nothing_that_it_acknowledged(store: DecisionStore, n_acknowledged: int):
+    command = [sys.executable, "-c", WRITER, str(store.path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        for _ in range(n_acknowledged):
+            writer.stdout.readline()
+        writer.send_signal(signal.SIGKILL)
+        rest = writer.stdout.read().split("\n")
+    acknowledged = n_acknowledged + sum(bool(line) for line in rest[:-1])
+    kept = [int.from_bytes(one.left.digest, "big") for one in store.history()]
+    assert len(kept) >= acknowledged and kept == list(range(len(kept)))
+    store.decide(image(255), image(255), "unsure", origin="desk")
+    assert len(store.history()) == len(kept) + 1
+
+
+def test_a_newer_file_is_left_alone(store: DecisionStore):
+    store.decide(image(1), image(2), "copy", origin="desk")
+    with sqlite3.connect(store.path) as connection:
+        connection.execute("PRAGMA user_version = 7")
+    connection.close()
+    for use in (store.latest, lambda: store.decide(image(1), image(2), "unsure", origin="desk")):
+        with pytest.raises(StoreError, match=r"newer version of overlens \(its format is 7.*update"):
+            use()
+
+
+def test_a_database_of_another_program_is_left_alone(store: DecisionStore):
+    store.path.parent.mkdir()
+    with sqlite3.connect(store.path) as connection:
+        connection.execute("CREATE TABLE songs (name TEXT)")
+    connection.close()
+    before = store.path.read_bytes()
+    with pytest.raises(StoreError, match="of another program; move it away"):
+        store.latest()
+    with pytest.raises(StoreError, match="of another program"):
+        store.decide(image(1), image(2), "copy", origin="desk")
+    assert store.path.read_bytes()[100:] == before[100:]
+
+
+@pytest.mark.parametrize("damage", ["head", "middle", "answer"])
+def test_a_damaged_file_is_told_and_kept(store: DecisionStore, damage: str):
+    when = "2026-01-31T12:00:00.000Z"
+    store.append([Decision(0, image(n), image(n), "copy", when, "desk", note="x" * 50) for n in range(200)])
+    if damage == "answer":
+        connection = sqlite3.connect(store.path)
+        connection.execute("UPDATE decisions SET answer = 'perhaps' WHERE number = 7")
+        connection.commit()
+        connection.close()
+    else:
+        data = bytearray(store.path.read_bytes())
+        start = 0 if damage == "head" else 4096 * 4
+        data[start : start + 600] = b"\xff" * 600
+        store.path.write_bytes(data)
+    before = store.path.read_bytes()
+    with pytest.raises(StoreError, match=r"damaged.*left as it is.*Copy it"):
+        store.latest()
+    assert store.path.read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreError, match="nothing was kept"):
+        DecisionStore(tmp_path / "file" / "decisions.sqlite").decide(image(1), image(2), "copy", origin="desk")
+    (tmp_path / "decisions.sqlite").mkdir()
+    with pytest.raises(StoreError, match="nothing was kept"):
+        DecisionStore(tmp_path / "decisions.sqlite").decide(image(1), image(2), "copy", origin="desk")
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="this user may write everywhere")
+def test_decisions_can_be_read_where_nothing_can_be_written(store: DecisionStore):
+    store.decide(image(1), image(2), "copy", origin="desk")
+    store.path.parent.chmod(0o555)
+    try:
+        assert len(store.latest()) == 1
+    finally:
+        store.path.parent.chmod(0o755)
+
+
+def test_decisions_are_no_result_of_a_run(tmp_path: Path):
+    cross = CrossLayout(tmp_path)
+    store = DecisionStore(cross.decisions)
+    store.decide(image(1), image(2), "copy", origin="desk")
+    for path in cross.of_decisions:
+        path.touch()
+    (cross.folder / "overlap.json").write_text("{}")
+    found = find_files(RunConfig((DatasetSpec("a"), DatasetSpec("b")), root=tmp_path))
+    assert list(found) == [cross.overlap]
+
+
+def test_the_digest_of_answers_tells_what_counts_and_nothing_else(store: DecisionStore):
+    assert digest_answers(store.latest()) == ""
+    store.decide(image(1), image(2), "copy", origin="desk")
+    first = digest_answers(store.latest())
+    store.decide(image(2, "renamed"), image(1), "copy", origin="sample:a", note="again")
+    assert digest_answers(store.latest()) == first
+    store.decide(image(1), image(2), "unsure", origin="desk")
+    assert digest_answers(store.latest()) != first
+    store.undo(origin="desk")
+    assert digest_answers(store.latest()) == first
+
+
+def test_a_decision_knows_its_pair():
+    one = Decision(0, image(1), image(2), "copy", "2026-01-31T12:00:00.000Z", "desk")
+    assert one.pair == (bytes([1]) * 32, bytes([2]) * 32)
+    with pytest.raises(ValueError, match="lower digest"):
+        Decision(0, image(2), image(1), "copy", "2026-01-31T12:00:00.000Z", "desk")
