@@ -3,7 +3,8 @@
 Templates escape every text; scripts and styles stand in the page, and a content security policy allows exactly these
 scripts, by their digests, and no request at all. What the scripts need is data inside an element that nothing runs.
 plotly.js (4.8 MB) stands in the page only where there is a map, as text that is run when the map comes into view: the
-page opens without waiting for it. Equal records give equal bytes.
+page opens without waiting for it. Only there the policy also allows what is evaluated from text, without which Plotly
+draws nothing with WebGL. Equal records give equal bytes.
 """
 
 import re
@@ -48,7 +49,7 @@ def render_report(report: Report) -> str:
         .get_template("report.html")
         .render(
             report=report,
-            policy=content_policy([_static(EARLY_SCRIPT), *scripts, *([library] if library else [])]),
+            policy=content_policy([_static(EARLY_SCRIPT), *scripts], library=library),
             style="\n".join(map(_static, STYLES)),
             early_script=_static(EARLY_SCRIPT),
             scripts=scripts,
@@ -79,14 +80,19 @@ def render_index(report: Report, *, page: str = "report.html") -> str:
     )
 
 
-def content_policy(scripts: Sequence[str]) -> str:
+def content_policy(scripts: Sequence[str], *, library: str = "") -> str:
     """Return the content security policy of a page that runs these scripts and no other, and asks for nothing.
 
     Styles may stand anywhere in the page: Plotly sets them, and what they could fetch is forbidden.
+
+    Args:
+        scripts: The texts of the script elements.
+        library: plotly.js, or "" where it is not in the page; it makes its WebGL programs by evaluating text.
     """
-    digests = " ".join(f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'" for text in scripts)
+    digests = [f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'" for text in (*scripts, library) if text]
+    allowed = " ".join(digests + ["'unsafe-eval'"] * bool(library))
     return (
-        f"default-src 'none'; script-src {digests}; style-src 'unsafe-inline'; img-src data: blob:; "
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; "
         "form-action 'none'; base-uri 'none'"
     )
 

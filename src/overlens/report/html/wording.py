@@ -44,8 +44,11 @@ def size_text(n_bytes: int) -> str:
 
 
 def isolate(text: str, names: Sequence[str]) -> Markup:
-    """Return a sentence as markup, each of the names in it that runs from right to left isolated."""
-    plain = clean_text(text)
+    """Return a sentence as markup, each of the names in it that runs from right to left isolated.
+
+    A number and the % behind it stay on one line.
+    """
+    plain = re.sub(r"(?<=\d) (?=%)", "\N{NO-BREAK SPACE}", clean_text(text))
     turning = sorted({clean_text(name) for name in names if _turns(name)}, key=lambda name: (-len(name), name))
     if not turning:
         return escape(plain)

@@ -2,12 +2,13 @@
 "use strict";
 
 if (find("#curve")) {
-  const WIDTH = 800, HEIGHT = 330, LEFT = 58, RIGHT = 16, TOP = 14, BOTTOM = 46;
+  const HEIGHT = 330, LEFT = 58, RIGHT = 16, TOP = 14, BOTTOM = 46;
   const DASHES = ["", "9 5", "2 5"];
   const slider = find("#threshold");
   const link = find("#threshold-link");
   let curve = data.curves[0];
   let lines = [];
+  let width = 800; // that of the chart, in pixels: its letters stay as large as those around it
 
   const share = (line, place) => (data.datasets[line.left].size ? line.counts[place] / data.datasets[line.left].size : 0);
   const ownPlace = () => (curve.at === null ? -1 : curve.thresholds.findIndex((value) => Math.abs(value - curve.at) < 1e-9));
@@ -24,7 +25,7 @@ if (find("#curve")) {
     lines = curve.lines.filter((line) => (only === "" || line.left === Number(only)) && (within || line.left !== line.right));
   }
 
-  const x = (place) => LEFT + ((WIDTH - LEFT - RIGHT) * (curve.thresholds[place] - curve.thresholds[0])) / (curve.thresholds.at(-1) - curve.thresholds[0] || 1);
+  const x = (place) => LEFT + ((width - LEFT - RIGHT) * (curve.thresholds[place] - curve.thresholds[0])) / (curve.thresholds.at(-1) - curve.thresholds[0] || 1);
   const top = () => niceTop(Math.max(1e-9, ...lines.flatMap((line) => line.counts.map((_, place) => share(line, place)))));
   const y = (value, end) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - value / end);
 
@@ -36,16 +37,16 @@ if (find("#curve")) {
 
   function drawChart() {
     const end = top();
-    const chart = makeShape("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": "Share of each dataset with a match, against the threshold; the table below has the numbers" });
+    const chart = makeShape("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": "Share of each dataset with a match, against the threshold; the table below has the numbers" });
     for (const tick of [0, 0.5, 1]) {
       const at = y(tick * end, end);
-      chart.append(makeShape("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: at, y2: at }), makeShape("text", { x: LEFT - 8, y: at + 4, "text-anchor": "end" }, shareText(tick * end)));
+      chart.append(makeShape("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: at, y2: at }), makeShape("text", { x: LEFT - 8, y: at + 4, "text-anchor": "end" }, shareText(tick * end)));
     }
     for (const place of tickPlaces()) chart.append(makeShape("text", { x: x(place), y: HEIGHT - BOTTOM + 20, "text-anchor": "middle" }, thresholdText(curve.thresholds[place])));
-    chart.append(makeShape("text", { x: LEFT, y: HEIGHT - 6 }, curve.isSimilarity ? "loose" : "strict"), makeShape("text", { x: WIDTH - RIGHT, y: HEIGHT - 6, "text-anchor": "end" }, curve.isSimilarity ? "strict" : "loose"));
+    chart.append(makeShape("text", { x: LEFT, y: HEIGHT - 6 }, curve.isSimilarity ? "loose" : "strict"), makeShape("text", { x: width - RIGHT, y: HEIGHT - 6, "text-anchor": "end" }, curve.isSimilarity ? "strict" : "loose"));
     if (curve.at !== null && ownPlace() >= 0) {
       const at = x(ownPlace());
-      const side = at > WIDTH * 0.8 ? "end" : "start";
+      const side = at > width * 0.8 ? "end" : "start";
       chart.append(makeShape("line", { class: "own", x1: at, x2: at, y1: TOP, y2: HEIGHT - BOTTOM }), makeShape("text", { x: at + (side === "end" ? -6 : 6), y: TOP + 10, "text-anchor": side }, "this run"));
     }
     for (const line of lines) {
@@ -58,7 +59,7 @@ if (find("#curve")) {
 
   function tickPlaces() {
     const n = curve.thresholds.length;
-    const step = Math.max(1, Math.ceil((n - 1) / 6));
+    const step = Math.max(1, Math.ceil((n - 1) / (width < 500 ? 4 : 6)));
     return Array.from({ length: n }, (_, place) => place).filter((place) => place % step === 0 || (place === n - 1 && place % step > step / 2));
   }
 
@@ -106,8 +107,8 @@ if (find("#curve")) {
 
   function sentence(place) {
     const threshold = curve.thresholds[place];
-    if (!gallery) return `At a threshold of ${limitWords(threshold)}.`;
-    const found = `At ${limitWords(threshold)}, ${numberText(gallery.countAt(curve.method, threshold))} of the ${countOf(pairs.left.length, "pair")} in the gallery match`;
+    if (!gallery) return `Counted at ${limitText(threshold)}.`;
+    const found = `${numberText(gallery.countAt(curve.method, threshold))} of the ${countOf(pairs.left.length, "pair")} in the gallery match at ${limitText(threshold)}`;
     const own = ownPlace();
     const isLooser = own >= 0 && (curve.isSimilarity ? place < own : place > own);
     return isLooser ? `${found}; pairs that only match at a looser threshold than this run’s may be missing there.` : `${found}.`;
@@ -121,6 +122,7 @@ if (find("#curve")) {
   }
 
   function redraw() {
+    width = Math.max(280, find("#chart").clientWidth || width);
     chooseLines();
     drawChart();
     update();
@@ -134,4 +136,5 @@ if (find("#curve")) {
   link?.addEventListener("change", () => (link.checked ? update() : gallery.limit(curve.method, null)));
   document.addEventListener("scorechange", () => { if (link) link.checked = false; });
   choose(0);
+  new ResizeObserver(() => { if (Math.abs(find("#chart").clientWidth - width) > 1) redraw(); }).observe(find("#chart"));
 }

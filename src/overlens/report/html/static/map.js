@@ -87,7 +87,7 @@ if (find("#map")) {
     };
   }
 
-  const CONFIG = { displayModeBar: false, displaylogo: false, responsive: true, scrollZoom: true, showSendToCloud: false, plotlyServerURL: "", doubleClick: "reset" };
+  const CONFIG = { displayModeBar: false, displaylogo: false, responsive: true, scrollZoom: false, showSendToCloud: false, plotlyServerURL: "", doubleClick: "reset" };
 
   function draw() {
     const groups = classes(chosen("colour"));
@@ -185,11 +185,21 @@ if (find("#map")) {
     plot.on("plotly_deselect", () => (gallery ? gallery.select(null) : forget()));
   }
 
+  /** Show a part of the view around its middle, or more than the view. */
+  function zoom(factor) {
+    if (!drawn) return;
+    const around = ([from, to]) => [(from + to) / 2 - (factor * (to - from)) / 2, (from + to) / 2 + (factor * (to - from)) / 2];
+    const { xaxis, yaxis } = plot._fullLayout;
+    Plotly.relayout(plot, { "xaxis.range": around(xaxis.range), "yaxis.range": around(yaxis.range) });
+  }
+
   const redraw = () => { if (drawn) { hover.hidden = true; draw(); } };
   onChoice("map", (value) => { map = data.maps[Number(value)]; if (gallery) gallery.select(null); else forget(); redraw(); });
   onChoice("colour", redraw);
   onChoice("tool", (dragmode) => { if (drawn) Plotly.relayout(plot, { dragmode }); });
   find("#map-reset").addEventListener("click", () => { if (drawn) Plotly.relayout(plot, { "xaxis.autorange": true, "yaxis.autorange": true }); });
+  find("#map-in").addEventListener("click", () => zoom(0.6));
+  find("#map-out").addEventListener("click", () => zoom(1 / 0.6));
   document.addEventListener("themechange", redraw);
   document.addEventListener("selectionchange-images", (event) => { if (!event.detail) forget(); });
   const seen = new IntersectionObserver((entries) => {
