@@ -35,7 +35,13 @@ CASES = {
         "reference": "ArtDL",
         "max_failures": 1 / 3,
     },
-    "identifiers": {"identifier_pattern": "Q[0-9]+", "max_images": 10, "use_ground_truth": True, "workers": 2},
+    "identifiers": {
+        "identifier_pattern": "Q[0-9]+",
+        "max_images": 10,
+        "use_ground_truth": True,
+        "workers": 2,
+        "no_report": True,
+    },
     "embeddings": {"from_embeddings": True, "method": "cosine", "clip_model": "hf:a/b"},
 }
 
@@ -44,7 +50,6 @@ def parsed(arguments: tuple[str, ...]) -> RunConfig:
     """Return the configuration that the command line makes of some arguments."""
     options = dict(compute.make_context("compute", list(arguments)).params)
     del options["as_json"], options["verbose"]
-    options.pop("report", None)
     return config_from_options(options)
 
 

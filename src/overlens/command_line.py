@@ -49,6 +49,7 @@ def options_of(config: RunConfig) -> dict[str, object]:
         "method": _chosen(config.pairs.methods, METHODS),
         "projections": _chosen(config.projections.methods, PROJECTIONS),
         "no_verify": not config.verify,
+        "no_report": not config.report,
         "generate_few_shot": config.few_shot is not None,
         "predictions": config.predictions,
     }

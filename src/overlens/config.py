@@ -312,6 +312,8 @@ class RunConfig:
     verify: bool = True
     verification: VerifyConfig = field(default_factory=VerifyConfig)
     identifiers: IdentifierConfig = field(default_factory=IdentifierConfig)
+    report: bool = True
+    """Whether the run ends with a report: one page of all that it found."""
     workers: int = 0
     engine: str = "local"
     ignored: tuple[str, ...] = ()
@@ -340,7 +342,14 @@ class RunConfig:
             require_kind("a dataset", dataset, DatasetSpec, "a DatasetSpec")
         require_kind("--root", self.root, Path, "a pathlib.Path")
         require_kind("--output", self.output, Path | None, "a pathlib.Path, or None")
-        for name in ("use_ground_truth", "from_embeddings", "scaled_decode", "evaluate_cross_dataset", "verify"):
+        for name in (
+            "use_ground_truth",
+            "from_embeddings",
+            "scaled_decode",
+            "evaluate_cross_dataset",
+            "verify",
+            "report",
+        ):
             require_kind(f"--{name.replace('_', '-')}", getattr(self, name), bool, "True or False")
         for name, kind in _RECORDS.items():
             require_kind(name, getattr(self, name), kind, f"a record of type {getattr(kind, '__name__', kind)}")

@@ -27,6 +27,7 @@ from overlens.encoders.base import Encoder
 from overlens.engines import Engine, make_engine
 from overlens.export import write_failures
 from overlens.features import KnownImages
+from overlens.finished import FinishedRun
 from overlens.gallery_pictures import draw_galleries
 from overlens.layout import AnalysisLayout, CrossLayout
 from overlens.leftovers import find_files, split_files, tell_leftovers
@@ -40,6 +41,7 @@ from overlens.progress import Progress
 from overlens.recall.identifiers import Identifiers, read_identifiers, tell_identified
 from overlens.recall.measure import IdentifierRecall, Verified, measure_recalls, missed_csv
 from overlens.records import Features
+from overlens.report_contents.write import write_report
 from overlens.run_record import write_record
 from overlens.store.fingerprints import fingerprint
 from overlens.store.results import Results
@@ -93,6 +95,9 @@ def _run(config: RunConfig, progress: Progress, encoder: Encoder | None) -> Anal
                 analysis = _finish(found, inputs, results, progress)
         own, left = split_files(config, earlier, results.held)
         write_record(analysis, inputs.known, own)
+        if config.report:
+            with progress.timed("Report"):
+                write_report(FinishedRun.open(config.output_root), results)
         return replace(analysis, notices=(*analysis.notices, *tell_leftovers(left)))
 
 
@@ -227,9 +232,20 @@ def _make_benchmarks(analysis: Analysis, inputs: _Inputs, progress: Progress) ->
 def _tell_basis(analysis: Analysis) -> list[str]:
     """Say where thresholds do not keep their rate, where no encoder proposed candidates, and who has no identifier."""
     notices = tell("calibration", analysis.thresholds.warnings)
+    notices += tell("decisions", _tell_decisions(analysis))
     is_shared = any(recall.n_shared for recall in analysis.recalls)
     notices += tell("identifiers", tell_identified(analysis.identifiers, is_shared=is_shared))
     if analysis.copies is not None and not analysis.copies.uses_embeddings:
         words = "no encoder ran, so only equal files, equal pixels and hashes proposed pairs; most crops go unseen"
         notices += tell("verification", [words])
     return notices
+
+
+def _tell_decisions(analysis: Analysis) -> list[str]:
+    """Say which decisions of people have no effect, or another one than they would expect."""
+    if analysis.copies is not None:
+        return [] if analysis.copies.decisions is None else analysis.copies.decisions.warnings()
+    path = CrossLayout(analysis.output).decisions
+    if not path.exists():
+        return []
+    return [f"those in {path} are not used: nothing was verified, and they are on verdicts"]

@@ -28,7 +28,7 @@ def bridge_labels(analysis: Analysis, asked: Asked, progress: Progress) -> tuple
         found = compare_labels(copies.groups, copies.judged.edges, list(analysis.datasets.values()), asked.class_map)
         write_json(layout.label_bridge("json"), found.to_json())
         write_text(layout.label_bridge("csv"), found.bridge_csv())
-        write_text(layout.label_conflicts, found.conflicts_csv())
+        found.write_conflicts(layout.label_conflicts)
     return found, tell("classes", found.notices)
 
 

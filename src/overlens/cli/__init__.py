@@ -20,6 +20,7 @@ COMMANDS = {
     "check": "Say whether the images of today still give the few-shot splits that were published.",
     "dedupe": "Say which copies to remove, prove that none is left, and write what remains.",
     "demo": "Run the whole analysis on three small datasets made of real photographs.",
+    "report": "Write the report of a finished run anew: one page that works offline.",
     "models": "List, fetch and verify encoders.",
 }
 

@@ -225,6 +225,7 @@ def option(heading: str, name: str, *others: str, **settings: Any) -> Decorator:
 @option(RUN, "--seed", type=WHOLE, help="Seed of projections, and first seed of the splits.")
 @option(RUN, "--workers", type=WHOLE, help="Threads that decode, and that the encoder uses; 0 is one a core.")
 @option(RUN, "--engine", type=click.Choice(ENGINES.names()), help="Where the work runs.")
+@option(RUN, "--no-report", is_flag=True, help="Do not end with the report, dataset/cross/report.html.")
 @option(RUN, "--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @option(RUN, "--verbose", is_flag=True, help="Log at DEBUG level; show tracebacks.")
 def compute(as_json: bool, verbose: bool, **options: Any) -> None:

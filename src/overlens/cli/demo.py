@@ -84,7 +84,9 @@ def _program() -> str:
 def _what_to_open(folder: Path) -> list[str]:
     cross = folder / "dataset" / "cross"
     return [
-        "Open these first:",
+        "Open this first:",
+        f"  {cross / 'report.html'}   the whole story in one page",
+        "or its pictures:",
         f"  {cross / 'venn_diagram_verified.png'}   what the three datasets share",
         f"  {cross / 'gallery_archive_duplicate_examples_verified.png'}   the copies themselves, the least sure first",
         f"  {cross / 'combined_tsne_by_dataset.html'}   every image on a plane; hover for names",
