@@ -1,6 +1,6 @@
 """Which images are copies of one another: candidates, verdicts, groups and the overlap they make, in this order.
 
-Nothing is read but the evidence and renditions that extraction kept.
+Nothing is read but the evidence and renditions that extraction kept, and what people decided.
 
 Shapes: n images in all, m candidate pairs.
 """
@@ -16,6 +16,8 @@ from overlens.candidates.find import CandidateConfig, CandidatePairs, count_cand
 from overlens.candidates.signals import Sources
 from overlens.config import HASH_TYPES, MAX_DISTANCE_BITS, MIN_SIMILARITY, RunConfig
 from overlens.cores import available_cores
+from overlens.decisions.honoured import HonouredDecisions
+from overlens.decisions.store import DecisionStore
 from overlens.engines import Engine
 from overlens.evidence import MIN_DETAIL, Evidence, evidence_fingerprint
 from overlens.features import KnownImages, decoder_version
@@ -28,6 +30,7 @@ from overlens.records import Features
 from overlens.roster import Roster
 from overlens.store.pairs import Keys, PairStore, make_keys
 from overlens.verdicts import EDITED, VERIFIED
+from overlens.verify.decided import place_decisions
 from overlens.verify.judge import RULE_VERSION, PairJudge, Verdicts, judge_candidates, needs_look, rule_fingerprint
 from overlens.verify.judged import FINDING, REFUTED, JudgedPairs
 from overlens.verify.spread import spread_verdicts
@@ -89,6 +92,7 @@ class Copies:
         n_looked_at: Pairs whose pixels were compared, in this run or in an earlier one.
         n_large_classes: Classes of equal images so large that not all their pairs are listed.
         uses_embeddings: Whether embeddings proposed candidates, too; else only files, pixels and hashes did.
+        decisions: What became of people's decisions, or None if there are none.
     """
 
     roster: Roster
@@ -104,6 +108,7 @@ class Copies:
     n_looked_at: int
     n_large_classes: int
     uses_embeddings: bool
+    decisions: HonouredDecisions | None = None
 
     @property
     def n_equal(self) -> int:
@@ -183,6 +188,7 @@ class Copies:
             "n_classes_not_listed_whole": self.n_large_classes,
             "n_images_at_candidate_bound": self.judged.candidates.n_capped,
             "n_low_information": dict(self.n_low_information),
+            **({} if self.decisions is None else {"decisions": self.decisions.to_json()}),
             **self.overlap.to_json(),
         }
 
@@ -200,20 +206,23 @@ def find_copies(
         progress: Shows how far it has come.
 
     Raises:
-        StoreError: A stored rendition is damaged.
+        StoreError: A stored rendition, or the file of decisions, is damaged.
     """
+    latest = DecisionStore(CrossLayout(config.output_root).decisions).latest()
     sources = _gather_sources(features, known)
     roster, evidence = sources.roster, sources.evidence
+    first = find_equal(sources, None).first
+    decided = place_decisions(latest, sources, first, config.reference)
     search = CandidateConfig(max_per_image=config.verification.max_candidates)
-    candidates = _find_candidates(search, config.reference, sources, progress)
+    candidates = decided.add_to(_find_candidates(search, config.reference, sources, progress), sources)
     judge = PairJudge(roster, [images.renditions() for images in known], config.workers or available_cores())
     verdicts = Verdicts(_open_verdicts(config), _keys(candidates, sources))
     n_looked_at = int(np.count_nonzero(needs_look(candidates)))
     with progress.stage("Verification", n_looked_at, "pairs") as stage, judge:
         judged = judge_candidates(candidates, judge, verdicts, engine=engine, stage=stage)
     look_alikes = LookAlikes.of(config)
-    first = find_equal(sources, None).first
-    judged = spread_verdicts(judged.refuting(~look_alikes.hold(candidates)), sources, first, config.reference)
+    judged = judged.refuting(~look_alikes.hold(candidates)).deciding(decided.codes_of(candidates))
+    judged = spread_verdicts(judged, sources, first, config.reference)
     n_pixels = np.concatenate([one.sizes_px.astype(np.int64).prod(axis=1) for one in evidence])
     groups = find_groups(roster, judged.edges, KeepRule(config.verification.keep, n_pixels, config.reference))
     return Copies(
@@ -230,6 +239,7 @@ def find_copies(
         n_looked_at,
         n_large_classes=int(np.count_nonzero(np.bincount(first) > MOST_FULL)),
         uses_embeddings=sources.embeddings is not None,
+        decisions=decided.honoured(judged, groups, [one.keys for one in features]),
     )
 
 

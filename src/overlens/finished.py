@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from overlens.decisions.records import Decision, Pair
+from overlens.decisions.store import DecisionStore
 from overlens.errors import ConfigError, DecodeError, StoreError
 from overlens.evidence import read_rendition
 from overlens.layout import AnalysisLayout, CrossLayout
@@ -72,6 +74,10 @@ class ImageTable:
         owners = [self.dataset_names[place] for place in self.datasets.tolist()]
         return {key: row for row, key in enumerate(zip(owners, self.names, strict=True))}
 
+    def digests_by_name(self) -> dict[tuple[str, str], bytes]:
+        """Return the SHA-256 of each image's file by its dataset and name; none where the run read no images."""
+        return {key: self.digests[row] for key, row in self.rows_by_name().items()} if self.has_pictures else {}
+
 
 @dataclass(frozen=True, slots=True)
 class FinishedRun:
@@ -86,6 +92,7 @@ class FinishedRun:
         files: Every file that the run made.
         numbers: What `overlap.json` holds.
         images: Every kept image.
+        decisions: What people said of pairs up to now, in part perhaps after the run.
     """
 
     root: Path
@@ -96,6 +103,7 @@ class FinishedRun:
     files: frozenset[Path]
     numbers: Mapping[str, Any]
     images: ImageTable
+    decisions: Mapping[Pair, Decision]
 
     @classmethod
     def open(cls, root: Path) -> "FinishedRun":
@@ -117,6 +125,7 @@ class FinishedRun:
             frozenset(root / name for name in record["files"]),
             numbers,
             _read_images(layout.images, root, tuple(numbers["datasets"])),
+            DecisionStore(layout.decisions).latest(),
         )
 
     @property

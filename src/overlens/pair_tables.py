@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from overlens.atomic import replaced_file
 from overlens.config import HASH_TYPES
 from overlens.copies import Copies
+from overlens.decisions.records import ANSWERS
 from overlens.errors import ConfigError
 from overlens.frames import frame_of
 from overlens.groups.find import NO_GROUP, Groups
@@ -24,7 +25,7 @@ from overlens.roster import Roster
 from overlens.store.fingerprints import made_by
 from overlens.tables import valid_text, write_csv
 from overlens.verdicts import VERDICTS
-from overlens.verify.judged import REFUTED, JudgedPairs
+from overlens.verify.judged import REFUTED, JudgedPairs, code_of
 from overlens.verify.transforms import in_shares
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class GroupTable:
 
 def tabled_by() -> str:
     """Return a digest of the code and the library that make the tables."""
-    modules = "pair_tables.py", "verify", "verdicts.py", "evidence.py", "roster.py"
+    modules = "pair_tables.py", "verify", "verdicts.py", "evidence.py", "roster.py", "decisions"
     return made_by(modules, ("numpy", "pyarrow"))
 
 
@@ -206,7 +207,8 @@ def _judged_columns(copies: Copies, names: _Names, rows: NDArray[np.intp]) -> di
     pairs = copies.judged.candidates
     groups = [copies.groups.group_of[side[rows]] for side in (pairs.left, pairs.right)]
     joined = pa.array(groups[0].astype(np.int32), mask=(groups[0] != groups[1]) | (groups[0] == NO_GROUP))
-    return {**_pair_columns(names, copies.judged, rows), **_fact_columns(copies, rows), "group": joined}
+    columns = {**_pair_columns(names, copies.judged, rows), **_fact_columns(copies, rows), "group": joined}
+    return {**columns, **_decision_columns(copies.judged, rows)}
 
 
 def _pair_columns(names: _Names, judged: JudgedPairs, rows: NDArray[np.intp]) -> dict[str, Any]:
@@ -234,6 +236,18 @@ def _pair_columns(names: _Names, judged: JudgedPairs, rows: NDArray[np.intp]) ->
         "fine_correlation": _known(judged.fine[rows]),
         "local_correlation": _known(judged.local[rows]),
         "agreeing_share": _known(judged.agreeing[rows]),
+    }
+
+
+def _decision_columns(judged: JudgedPairs, rows: NDArray[np.intp]) -> dict[str, Any]:
+    """What a person answered, or null, and the verdict without that, "refuted" where no pixel and no number says so."""
+    import pyarrow as pa
+
+    answers = {code_of(answer): answer for answer in ANSWERS}
+    machine = {**dict(enumerate(VERDICTS)), REFUTED: "refuted"}
+    return {
+        "decision": pa.array([answers.get(code) for code in judged.decisions[rows].tolist()], pa.string()),
+        "machine_verdict": pa.array([machine[code] for code in judged.machine_verdicts[rows].tolist()], pa.string()),
     }
 
 

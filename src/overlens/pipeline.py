@@ -21,10 +21,13 @@ from overlens.calibration.judged import Judged
 from overlens.calibration.thresholds import Thresholds, calibrate_thresholds, given_thresholds
 from overlens.config import RunConfig
 from overlens.copies import Copies, find_copies
+from overlens.counted import counted
+from overlens.decisions.store import DecisionStore
 from overlens.decode import image_extensions
 from overlens.drawing import draw_projections, draw_transfers
 from overlens.encoders.base import Encoder
 from overlens.engines import Engine, make_engine
+from overlens.errors import StoreError
 from overlens.export import write_failures
 from overlens.features import KnownImages
 from overlens.finished import FinishedRun
@@ -245,7 +248,11 @@ def _tell_decisions(analysis: Analysis) -> list[str]:
     """Say which decisions of people have no effect, or another one than they would expect."""
     if analysis.copies is not None:
         return [] if analysis.copies.decisions is None else analysis.copies.decisions.warnings()
-    path = CrossLayout(analysis.output).decisions
-    if not path.exists():
+    store = DecisionStore(CrossLayout(analysis.output).decisions)
+    try:
+        n_kept = len(store.latest())
+    except StoreError as error:
+        return [str(error)]  # Nothing is lost but what was not to be used.
+    if not n_kept:
         return []
-    return [f"those in {path} are not used: nothing was verified, and they are on verdicts"]
+    return [f"{counted(n_kept, 'decision')} in {store.path} not used: nothing was verified, and they are on verdicts"]

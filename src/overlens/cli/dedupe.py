@@ -91,6 +91,8 @@ def _print(result: "Deduped") -> None:
     if n_flat := sum(one["low_information"] for one in numbers["datasets"].values()):
         flat = counted(n_flat, "image is", "images are")
         print_lines([f"{flat} too flat to be told apart; only equal bytes or pixels make a copy of such."])
+    if (decisions := result.settled.whole.decisions) is not None:
+        print_lines([decisions.summary()])
     print_lines([*_examples(result), _audit_line(result), *_next_lines(result)])
 
 

@@ -181,6 +181,8 @@ def _verification_lines(analysis: "Analysis", copies: "Copies") -> list[str]:
             lines.append("Jaccard index: pictures that both have, as a share of those that either has.")
     else:
         lines.append("No copies were found.")
+    if copies.decisions is not None:
+        lines.append(copies.decisions.summary())
     if n_flat := sum(copies.n_low_information.values()):
         flat = counted(n_flat, "image is", "images are")
         lines.append(f"{flat} too flat to be told apart; only equal bytes or pixels count: {cross.low_information}")

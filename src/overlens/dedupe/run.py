@@ -125,6 +125,7 @@ class Deduped:
             "n_left_by_round": list(settled.n_left),
             "n_images_at_candidate_bound": settled.last.n_capped,
             "datasets": {name: self.count_images(name) for name in settled.whole.roster.datasets},
+            **({} if settled.whole.decisions is None else {"decisions": settled.whole.decisions.to_json()}),
             "left": self.left_pairs(),
             "problems": list(self.problems),
             "notices": list(self.notices),
@@ -188,6 +189,7 @@ def make_search(
             np.concatenate(n_pixels),
             copies.judged.candidates.n_capped,
             copies.n_low_information,
+            copies.decisions,
         )
 
     return find
@@ -222,7 +224,8 @@ def _without_rows(features: Features, keys: AbstractSet[str]) -> Features:
 
 
 def _notices(result: Deduped, known: Sequence[KnownImages]) -> list[str]:
-    lines: list[str] = []
+    decisions = result.settled.whole.decisions
+    lines = [] if decisions is None else tell("decisions", decisions.warnings())
     for spec, images in zip(result.config.datasets, known, strict=True):
         name = spec.name
         numbers = result.count_images(name)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overlens.counted import counted
+from overlens.decisions.honoured import HonouredDecisions
 from overlens.dedupe.removal import Removal, RemovalRule, plan_removal
 from overlens.edges import Edges
 from overlens.errors import StoreError
@@ -36,6 +37,7 @@ class Found:
         n_pixels: `(n,)` int64, pixels of every image.
         n_capped: Images with more candidates than were looked at.
         n_low_information: Dataset -> images that are too flat to be told by anything but their bytes or pixels.
+        decisions: What became of people's decisions, or None if there are none.
     """
 
     roster: Roster
@@ -44,6 +46,7 @@ class Found:
     n_pixels: NDArray[np.int64]
     n_capped: int = 0
     n_low_information: Mapping[str, int] | None = None
+    decisions: HonouredDecisions | None = None
 
 
 FindPairs = Callable[[Mapping[str, AbstractSet[str]]], Found]

@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overlens.counted import counted
+from overlens.decisions.records import pair_of
 from overlens.errors import StoreError
 from overlens.finished import FinishedRun, ImageTable
 from overlens.report.html.records import ShownPair
 from overlens.report_contents.words import RUNGS
-from overlens.verdicts import EDITED, VERDICTS
+from overlens.verdicts import EDITED, VERDICTS, VERIFIED
 from overlens.verify.transforms import SAME_VIEW, describe, describe_transform, from_shares
 
 if TYPE_CHECKING:
@@ -155,13 +156,23 @@ def _shown(run: FinishedRun, row: Mapping[str, Any], rows: Mapping[tuple[str, st
         _words(run.images, row, (left, right), transform),
         evidence,
         transform,
+        _judged(run, row, (left, right)),
     )
+
+
+def _judged(run: FinishedRun, row: Mapping[str, Any], places: tuple[int, int]) -> str:
+    """Return what a person said of a pair: up to now, or else before the run, of it or of images equal to it."""
+    digests = [run.images.digests[place] for place in places] if run.images.has_pictures else []
+    decision = run.decisions.get(pair_of(*digests)) if digests else None
+    return decision.answer if decision is not None else row.get("decision") or ""
 
 
 def _words(
     images: ImageTable, row: Mapping[str, Any], places: tuple[int, int], transform: tuple[float, ...] | None
 ) -> str:
     """Say what the right picture is, compared with the left one."""
+    if row.get("decision") and row["machine_verdict"] not in VERIFIED and row["verdict"] in VERIFIED:
+        return ""  # A person saw it; how the pictures were laid on one another is not to be trusted.
     if transform is None:
         return "equal files" if row["same_bytes"] else "equal pixels" if row["same_pixels"] else ""
     shapes = [(max(1, int(images.sizes_px[place, 1])), max(1, int(images.sizes_px[place, 0]))) for place in places]

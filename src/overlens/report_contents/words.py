@@ -7,6 +7,7 @@ from overlens.counted import counted
 from overlens.finished import FinishedRun
 from overlens.overlap import VERIFIED_METHOD
 from overlens.report.views import count_of, join_names, share_text
+from overlens.report_contents.decided import decisions_of
 from overlens.verdicts import VERIFIED
 
 RUNGS = {
@@ -74,7 +75,7 @@ def findings_of(run: FinishedRun) -> tuple[str, ...]:
     numbers = run.numbers["methods"][method]
     sentences = [*_directions(run.datasets, numbers, method), *_within(run.datasets, numbers, method)]
     if method == VERIFIED_METHOD:
-        sentences += _ladder(numbers)
+        sentences += [*_ladder(numbers), *decisions_of(run)]
     else:
         sentences.append("Nothing was verified, so images that only look alike are counted, too.")
     return (*sentences, *_not_looked_at(run))

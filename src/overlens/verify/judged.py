@@ -13,13 +13,18 @@ from numpy.typing import NDArray
 
 from overlens.candidates.find import CandidatePairs
 from overlens.columns import require_columns
+from overlens.decisions.records import ANSWERS, COPY, NOT_A_COPY
+from overlens.decisions.records import SAME_SCENE as OF_ONE_SCENE
 from overlens.edges import Edges
-from overlens.verdicts import EDITED, LOOK_ALIKE, SAME_BYTES, SAME_PIXELS, VERDICTS
+from overlens.verdicts import EDITED, LOOK_ALIKE, SAME_BYTES, SAME_PICTURE, SAME_PIXELS, SAME_SCENE, VERDICTS
 from overlens.verify.pair import PairEvidence
 from overlens.verify.transforms import SAME_VIEW, TransformFacts, describe, describe_transform
 
 REFUTED = 255
 """Code of a candidate that neither its pixels nor the run's thresholds support; such pairs are counted, not listed."""
+
+UNDECIDED = 0
+"""Code of a pair of which nobody said anything; see `code_of`."""
 
 FINDING = np.dtype(
     [
@@ -36,6 +41,14 @@ FINDING = np.dtype(
     ]
 )
 """What is kept of one pair, by the names of the columns of `JudgedPairs`."""
+
+
+_MARKS = {"is_inferred": np.bool_, "decisions": np.uint8, "machine_verdicts": np.uint8}
+
+
+def code_of(answer: str) -> int:
+    """Return the code of an answer of a person in `JudgedPairs.decisions`: 1 for the first of `ANSWERS`."""
+    return ANSWERS.index(answer) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +68,8 @@ class JudgedPairs:
         transforms: `(m, 3, 3)` float64 places of the left rendition to places of the right one; nan where none.
         shapes: `(m, 2, 2)` int32 (h, w) of the left and the right rendition; 0 where they were not opened.
         is_inferred: `(m,)` bool, the verdict and what was seen are those of another pair, of images that equal these.
+        decisions: `(m,)` uint8 code of what a person answered, see `code_of`, or `UNDECIDED`.
+        machine_verdicts: `(m,)` uint8 as `verdicts`, without what people said.
     """
 
     candidates: CandidatePairs
@@ -69,11 +84,13 @@ class JudgedPairs:
     transforms: NDArray[np.float64]
     shapes: NDArray[np.int32]
     is_inferred: NDArray[np.bool_]
+    decisions: NDArray[np.uint8]
+    machine_verdicts: NDArray[np.uint8]
 
     def __post_init__(self) -> None:
         facts = {name: FINDING[name] for name in FINDING.names or ()}
         require_columns(self, len(self.candidates), {name: (kind.base, kind.shape) for name, kind in facts.items()})
-        require_columns(self, len(self.candidates), {"is_inferred": (np.bool_, ())})
+        require_columns(self, len(self.candidates), {name: (kind, ()) for name, kind in _MARKS.items()})
 
     def __len__(self) -> int:
         return len(self.candidates)
@@ -87,6 +104,8 @@ class JudgedPairs:
         """Say in words what was found of a pair: "edited, 0.94: mirrored"."""
         verdict, facts = int(self.verdicts[place]), self.transform_of(place)
         words = VERDICTS[verdict].replace("_", " ")
+        if (verdict <= EDITED) != (self.machine_verdicts[place] <= EDITED):
+            return f"{words} (as a person decided)"  # How the pictures were laid on one another is not to be trusted.
         if facts is None:
             return words
         difference = describe(facts)
@@ -102,7 +121,24 @@ class JudgedPairs:
     def refuting(self, is_unsupported: NDArray[np.bool_]) -> "JudgedPairs":
         """Return the same with those look-alikes refuted that are `(m,)` unsupported by anything else."""
         is_refuted = (self.verdicts == LOOK_ALIKE) & is_unsupported
-        return replace(self, verdicts=np.where(is_refuted, np.uint8(REFUTED), self.verdicts))
+        verdicts = np.where(is_refuted, np.uint8(REFUTED), self.verdicts)
+        return replace(self, verdicts=verdicts, machine_verdicts=verdicts)
+
+    def deciding(self, codes: NDArray[np.uint8]) -> "JudgedPairs":
+        """Return the same with what people answered, `(m,)` uint8 codes: it counts before what the pixels say.
+
+        A copy stays on its rung, or becomes "edited"; what is none is a look-alike, or of one scene, and listed
+        although it was refuted. Equal files and equal pixels stay what they are, and "unsure" changes nothing.
+        """
+        verdicts, strengths = self.verdicts.copy(), self.strengths.copy()
+        for answer, verdict, above in (
+            (COPY, EDITED, SAME_PICTURE),
+            (NOT_A_COPY, LOOK_ALIKE, SAME_PIXELS),
+            (OF_ONE_SCENE, SAME_SCENE, SAME_PIXELS),
+        ):
+            is_so = (codes == code_of(answer)) & (self.verdicts > above)
+            verdicts[is_so], strengths[is_so] = verdict, 1.0
+        return replace(self, verdicts=verdicts, strengths=strengths, decisions=codes)
 
 
 def pack_findings(found: Sequence[PairEvidence]) -> NDArray[Any]:
@@ -140,4 +176,10 @@ def join_findings(candidates: CandidatePairs, places: NDArray[np.intp], findings
         all_findings[name] = np.nan
     all_findings[places] = findings
     columns = {name: all_findings[name].copy() for name in FINDING.names or ()}
-    return JudgedPairs(candidates, **columns, is_inferred=np.zeros(len(candidates), np.bool_))
+    return JudgedPairs(
+        candidates,
+        **columns,
+        is_inferred=np.zeros(len(candidates), np.bool_),
+        decisions=np.full(len(candidates), UNDECIDED, np.uint8),
+        machine_verdicts=columns["verdicts"],
+    )

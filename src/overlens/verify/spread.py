@@ -2,7 +2,8 @@
 
 Of images with equal pixels only the first of each dataset is searched and judged. What was found holds for the others
 as well, so their pairs are listed too, marked as inferred and with their own signals, unless a class of equal images is
-so large that its own pairs are not all listed either.
+so large that its own pairs are not all listed either. What a person decided of a pair comes with its verdict: decisions
+are on pictures (`overlens.verify.decided`), so all judged pairs of the same two have the same one.
 
 Shapes: n images in all, m judged pairs, k of them that speak for others, s pairs that are added.
 """
