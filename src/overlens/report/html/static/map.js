@@ -79,7 +79,7 @@ if (find("#map")) {
       showlegend: false,
       hovermode: "closest",
       dragmode: chosen("tool"),
-      margin: { l: 8, r: 8, t: 8, b: 8 },
+      margin: { l: 0, r: 0, t: 0, b: 0 },
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
       newselection: { line: { color: isDark() ? "#ffffff" : "#000000", width: 2 } },
@@ -87,7 +87,7 @@ if (find("#map")) {
     };
   }
 
-  const CONFIG = { displayModeBar: false, displaylogo: false, responsive: true, scrollZoom: false, showSendToCloud: false, plotlyServerURL: "", doubleClick: "reset" };
+  const CONFIG = { displayModeBar: false, displaylogo: false, responsive: true, scrollZoom: false, showSendToCloud: false, plotlyServerURL: "", doubleClick: "reset", showAxisDragHandles: false };
 
   function draw() {
     const groups = classes(chosen("colour"));
@@ -139,7 +139,7 @@ if (find("#map")) {
   }
 
   function chooseImages(event) {
-    if (!event?.points) return;
+    if (!event?.lassoPoints && !event?.range) return; // Plotly also says so when a selection is taken away
     const found = new Set(event.points.map(imageAt));
     if (!gallery) { sayChosen(found, null); return; }
     sayChosen(found, gallery.select(found));
