@@ -125,7 +125,8 @@ def test_nothing_else_is_left_in_the_output(result: Analysis):
     found = {str(path.relative_to(result.output)) for path in result.output.rglob("*") if path.is_file()}
     extra = {path for path in found - set(documented_files()) if "/store/" not in path}
     described = {f"dataset/{name}-data/analysis/features.json" for name in ("one", "two", "three")}
-    assert extra == {"dataset/cross/.lock", *described}
+    told = {f"dataset/cross/{name}" for name in ("run.json", "report.html", "index.html")}
+    assert extra == {"dataset/cross/.lock", *told, *described}
 
 
 def test_rows_of_the_exports_belong_together(result: Analysis):
