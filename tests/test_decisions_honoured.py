@@ -13,6 +13,8 @@ import pytest
 
 import overlens
 from overlens.analysis import Analysis
+from overlens.cli.dedupe import _print as print_removal
+from overlens.cli.summary import print_summary
 from overlens.config import DatasetSpec, EncoderConfig, RunConfig
 from overlens.decisions.honoured import HonouredDecisions
 from overlens.decisions.records import DecidedImage
@@ -244,7 +246,7 @@ def test_without_verification_decisions_are_told_to_be_unused(desk: Desk):
     assert len(told) == 1 and "not used: nothing was verified" in told[0]
 
 
-def test_the_removal_goes_by_decisions(desk: Desk):
+def test_the_removal_goes_by_decisions(desk: Desk, capsys: pytest.CaptureFixture[str]):
     specs = tuple(DatasetSpec(name, desk.folder / name) for name in NAMES)
     config = RunConfig(specs, root=desk.output, output=desk.output, encoder=EncoderConfig("offline"))
     before = dedupe(config, encoder=FakeEncoder())
@@ -256,6 +258,8 @@ def test_the_removal_goes_by_decisions(desk: Desk):
     assert after.passed
     assert after.settled.removed_keys()["second"] == {"equal.png", "crop.png", "crop.bmp", "other.png"}
     assert after.to_json()["decisions"]["n_changed"] == 2
+    print_removal(after)
+    assert "Decisions of people that count: 2 (1 copy, 1 not a copy), 2 of them against" in capsys.readouterr().out
 
 
 def test_the_report_says_what_people_said_and_what_they_said_since(desk: Desk):
@@ -284,9 +288,12 @@ def test_the_report_says_what_people_said_and_what_they_said_since(desk: Desk):
     assert not [words for words in findings_of(FinishedRun.open(desk.output)) if "people" in words]
 
 
-def test_counts_come_back_from_json(desk: Desk):
+def test_counts_are_printed_and_come_back_from_json(desk: Desk, capsys: pytest.CaptureFixture[str]):
     desk.decide("first/0.png", "second/equal.png", "not a copy")
     analysis = desk.run()
+    print_summary(analysis)
+    words = " ".join(capsys.readouterr().out.split())
+    assert "Decisions of people that count: 0. Beside these: 1 that could not be applied." in words
     assert analysis.copies is not None and analysis.copies.decisions is not None
     content = json.loads(json.dumps(analysis.copies.decisions.to_json()))
     assert HonouredDecisions.from_json(content) == analysis.copies.decisions
