@@ -6,7 +6,7 @@ const MODE_WORDS = {
   side: "",
   swipe: "Drag, or use the arrow keys: left of the line the left picture, right of it the right one.",
   flicker: "What changes between the two pictures moves. Press a pair to stop it and turn it by hand.",
-  difference: "Black where both are equal.",
+  difference: "Black where both are equal; outside of the smaller one, the other shows as it is.",
 };
 const SAME_SHAPE = ["same_bytes", "same_pixels"];
 const stillWanted = matchMedia("(prefers-reduced-motion: reduce)");

@@ -87,7 +87,7 @@ if (find("#map")) {
     };
   }
 
-  const CONFIG = { displayModeBar: false, displaylogo: false, responsive: true, scrollZoom: false, showSendToCloud: false, plotlyServerURL: "", doubleClick: "reset", showAxisDragHandles: false };
+  const CONFIG = { displayModeBar: false, displaylogo: false, responsive: true, scrollZoom: false, showSendToCloud: false, plotlyServerURL: "", doubleClick: "reset", showAxisDragHandles: false, plotGlPixelRatio: devicePixelRatio || 1 };
 
   function draw() {
     const groups = classes(chosen("colour"));
