@@ -44,6 +44,17 @@ def test_an_exact_table_reads_back_as_it_was(rows: list[tuple[str, str]]):
     assert read == [["a", "b"], *map(list, rows)]
 
 
+@given(st.lists(st.tuples(ODD, ODD), max_size=5))
+@settings(max_examples=200)
+def test_a_table_for_people_reads_back_too(rows: list[tuple[str, str]]):
+    read = list(csv.reader(io.StringIO(csv_text(("a", "b"), rows), newline="")))
+    assert [[plain_text(cell) for cell in row] for row in read] == [["a", "b"], *map(list, rows)]
+
+
+def test_a_lone_carriage_return_splits_no_row():
+    assert csv_text(["a", "b"], [["x\ry", "e"]]) == 'a,b\n"x\ry",e\n'
+
+
 def test_a_file_holds_what_the_text_does_and_missing_values_are_empty(tmp_path: Path):
     rows = [("=x", None, 1.5, -2), ("é", "-3", True, "")]
     write_csv(tmp_path / "t.csv", ("a", "b", "c", "d"), rows)

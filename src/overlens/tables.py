@@ -79,9 +79,20 @@ def write_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence[object]],
         text.detach()
 
 
+class _Lines:
+    """Where a writer's rows go: it ends them as CSV asks, so that every line break in a text is quoted, and the file
+    has line feeds alone. Before Python 3.13 a writer that ends rows otherwise left a lone carriage return bare.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, row: str) -> None:
+        self._stream.write(row.removesuffix("\r\n") + "\n")
+
+
 def _write_rows(stream: TextIO, head: Sequence[str], rows: Iterable[Sequence[object]], *, exact: bool) -> None:
-    # Quoted, a carriage return or a space at the end of a name is safe as well.
-    writer = csv.writer(stream, quoting=csv.QUOTE_NONNUMERIC if exact else csv.QUOTE_MINIMAL, lineterminator="\n")
+    writer = csv.writer(_Lines(stream), quoting=csv.QUOTE_NONNUMERIC if exact else csv.QUOTE_MINIMAL)
     writer.writerow(head)
     writer.writerows(rows if exact else map(_harmless_row, rows))
 

@@ -16,7 +16,7 @@ from overlens.counted import counted
 from overlens.decisions.records import DIGEST_BYTES, DecidedImage, Decision, Pair, require_answer, stamp
 from overlens.decisions.store import DecisionStore, latest_of
 from overlens.errors import ConfigError
-from overlens.tables import csv_text, harmless_text, plain_text, valid_text
+from overlens.tables import csv_text, plain_text, valid_text
 
 NAMES, DIGESTS = ("dataset_a", "image_a", "dataset_b", "image_b"), ("sha256_a", "sha256_b")
 COLUMNS = (*NAMES, *DIGESTS, "answer", "decided_at", "origin", "note")
@@ -44,10 +44,7 @@ class Imported:
 
 def decisions_csv(latest: Mapping[Pair, Decision]) -> str:
     """Return the decisions that count as CSV, one line a pair, in the order in which they were made."""
-    rows = ([harmless_text(text) for text in _row(one)] for one in latest.values())
-    return csv_text(
-        COLUMNS, rows, exact=True
-    )  # every text quoted: a lone carriage return in a name is none of the table
+    return csv_text(COLUMNS, map(_row, latest.values()))
 
 
 def write_decisions(path: Path, latest: Mapping[Pair, Decision]) -> None:
