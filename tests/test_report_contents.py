@@ -139,7 +139,7 @@ def test_a_file_of_an_earlier_run_has_no_address(made: tuple[FinishedRun, overle
 
 def test_sections_stand_only_where_there_is_something_to_say(made: tuple[FinishedRun, overlens.Analysis]):
     names = [section.name for section in gather_report(made[0]).sections]
-    assert names == ["groups", "conflicts", "transfer", "failures"]
+    assert names == ["groups", "labels", "transfer", "failures"]
 
 
 def test_what_failed_is_named_with_its_reason(made: tuple[FinishedRun, overlens.Analysis]):

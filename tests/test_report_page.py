@@ -15,7 +15,7 @@ from overlens.report.html.matrices import default_rung, directions, matrices
 from overlens.report.html.page import SCRIPTS, file_folders, render_index, render_report
 from overlens.report.html.records import FileEntry, Report
 from overlens.report.html.wording import cell_text, isolate, size_text
-from overlens.report.plotly_page import _library
+from overlens.report.plotly_page import plotly_library
 from report_samples import HOSTILE, large_report, small_report
 
 SVG = "http://www.w3.org/2000/svg"
@@ -117,16 +117,16 @@ def test_policy_allows_these_scripts_by_digest_and_no_request(elements):
 
 def test_without_a_map_nothing_is_evaluated_and_plotly_is_not_there(report):
     page = render_report(replace(report, maps=()))
-    assert "unsafe-eval" not in policy_of(Elements(page)) and _library() not in page
+    assert "unsafe-eval" not in policy_of(Elements(page)) and plotly_library() not in page
     assert len(page) < 1_000_000
 
 
 def test_plotly_stands_in_the_page_once(page):
-    assert page.count(_library()) == 1
+    assert page.count(plotly_library()) == 1
 
 
 def test_no_address_outside(page, report):
-    ours = page.replace(_library(), "").replace(SVG, "")
+    ours = page.replace(plotly_library(), "").replace(SVG, "")
     assert not re.search(r"https?:|//[a-z]+\.|@import|url\(", ours)
 
 

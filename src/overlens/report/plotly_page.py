@@ -89,8 +89,8 @@ def projection_page(view: ProjectionView, *, coloured_by: str) -> str:
     return _PAGE.format(
         title=_escape(view.title(coloured_by, drawn=False)),
         lines="\n".join(f"<p>{_escape(line)}</p>" for line in lines),
-        library=_library(),
-        figure=_script_json(figure),
+        library=plotly_library(),
+        figure=script_json(figure),
     )
 
 
@@ -212,13 +212,13 @@ def _escape(text: str) -> str:
     return html.escape(clean_text(text), quote=False)
 
 
-def _script_json(value: object) -> str:
+def script_json(value: object) -> str:
     """Return JSON that cannot end the script element it stands in: every "<", ">" and "&" is a JSON escape."""
     text = json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 @cache
-def _library() -> str:
+def plotly_library() -> str:
     """Return plotly.js as its package carries it; it does not hold the end tag of a script."""
     return files("plotly").joinpath("package_data", "plotly.min.js").read_text(encoding="utf-8")

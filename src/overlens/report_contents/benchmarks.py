@@ -40,7 +40,7 @@ def conflict_section(run: FinishedRun) -> Section | None:
         if n
         else ("No copies have classes that do not match.")
     )
-    return Section("conflicts", "Labels of copies", lead, tuple(tables))
+    return Section("labels", "Labels of copies", lead, tuple(tables))
 
 
 def _bridge_row(one: Mapping[str, Any]) -> tuple[Cell, ...]:

@@ -20,7 +20,7 @@ from urllib.parse import unquote
 from overlens.report.html.columns import page_columns, picture_address
 from overlens.report.html.matrices import directions, matrices
 from overlens.report.html.records import FileEntry, Report
-from overlens.report.plotly_page import _library, _script_json  # one owner of how plotly.js and data stand in a page
+from overlens.report.plotly_page import plotly_library, script_json
 from overlens.report.style import clean_text, dataset_colour
 from overlens.report.views import count_of, share_text
 
@@ -42,7 +42,7 @@ def render_report(report: Report) -> str:
         ValueError: The counts of a containment do not fit the datasets, or a number is not finite.
     """
     scripts = [_static(name) for name in SCRIPTS]
-    library = _library() if report.maps else ""
+    library = plotly_library() if report.maps else ""
     all_directions = directions(report)
     return (
         _environment(tuple(dataset.name for dataset in report.datasets))
@@ -54,7 +54,7 @@ def render_report(report: Report) -> str:
             early_script=_static(EARLY_SCRIPT),
             scripts=scripts,
             library=library,
-            data=_script_json(page_columns(report)),
+            data=script_json(page_columns(report)),
             matrices=matrices(report),
             directions=all_directions[:MAX_DIRECTIONS],
             n_more_directions=max(0, len(all_directions) - MAX_DIRECTIONS),

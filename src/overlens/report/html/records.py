@@ -219,8 +219,7 @@ class Section:
     """A part of the page that stands there only where there is something to say.
 
     Attributes:
-        name: Short name, for the address within the page: "groups", "conflicts", "splits", "transfer", "scores",
-            "failures".
+        name: Short name, for the way there: "groups", "labels", "splits", "transfer", "scores", "failures".
         title: Its heading.
         lead: What it says, in a sentence or two.
         tables: Its tables.
