@@ -44,7 +44,7 @@ class Imported:
 
 def decisions_csv(latest: Mapping[Pair, Decision]) -> str:
     """Return the decisions that count as CSV, one line a pair, in the order in which they were made."""
-    return csv_text(COLUMNS, map(_row, latest.values()))
+    return csv_text(COLUMNS, (tuple(_row(one)) for one in latest.values()))
 
 
 def write_decisions(path: Path, latest: Mapping[Pair, Decision]) -> None:
