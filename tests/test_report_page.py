@@ -14,7 +14,7 @@ import pytest
 from overlens.report.html.matrices import default_rung, directions, matrices
 from overlens.report.html.page import SCRIPTS, file_folders, render_index, render_report
 from overlens.report.html.records import FileEntry, Report
-from overlens.report.html.wording import cell_text, isolate, size_text
+from overlens.report.html.wording import cell_text, is_number, isolate, size_text
 from overlens.report.plotly_page import plotly_library
 from report_samples import HOSTILE, large_report, small_report
 
@@ -291,3 +291,13 @@ def test_a_name_from_right_to_left_is_isolated_in_a_sentence():
     name = "\u05d2\u05dc\u05e8\u05d9\u05d4"
     assert isolate(f"3 <of> {name} (1 %)", ("a", name)) == f"3 &lt;of&gt; <bdi>{name}</bdi> (1\N{NO-BREAK SPACE}%)"
     assert isolate("a in b", ("a", "b")) == "a in b"
+
+
+@pytest.mark.parametrize("text", ["95.1 %", "+2.1 points", "+0.0 to +11.9", "15.5 to 91.0 %", 3, None, 0.5])
+def test_figures_with_units_stand_as_numbers(text: object):
+    assert is_number(text)
+
+
+@pytest.mark.parametrize("text", ["5", "a 5 %", "%", "1 to", "gallery", ""])
+def test_names_do_not_stand_as_numbers(text: str):
+    assert not is_number(text)

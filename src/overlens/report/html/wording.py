@@ -14,6 +14,7 @@ from overlens.report.style import clean_text
 
 NOTHING = "\N{EN DASH}"
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
+_FIGURE = re.compile(r"[+-]?[\d.,]+( to [+-]?[\d.,]+( %)?| %| points)")
 _TURNING = ("R", "AL", "AN", "RLE", "LRE", "RLO", "LRO", "RLI", "LRI", "FSI", "PDF", "PDI")
 
 
@@ -31,8 +32,10 @@ def cell_text(value: str | int | float | None) -> str:
 
 
 def is_number(value: object) -> bool:
-    """Whether a cell holds a number, or the place of one."""
-    return value is None or isinstance(value, int | float)
+    """Whether a cell holds a number, the place of one, or a figure with its unit: "95.1 %", "+0.0 to +11.9"."""
+    return (
+        value is None or isinstance(value, int | float) or (isinstance(value, str) and bool(_FIGURE.fullmatch(value)))
+    )
 
 
 def size_text(n_bytes: int) -> str:
