@@ -219,10 +219,8 @@ def _print_labels(analysis: "Analysis") -> None:
     for bridge in analysis.labels.bridges:
         if bridge.n_with_both_labels:
             pictures = counted(bridge.n_with_both_labels, "picture")
-            n_agreeing = bridge.n_agreeing
-            lines.append(
-                f"{bridge.dataset_a} and {bridge.dataset_b} share {pictures} with classes; {n_agreeing:,} agree."
-            )
+            agreeing = f"{bridge.n_agreeing:,} {'agrees' if bridge.n_agreeing == 1 else 'agree'}"
+            lines.append(f"{bridge.dataset_a} and {bridge.dataset_b} share {pictures} with classes; {agreeing}.")
     layout = CrossLayout(analysis.output)
     if lines:
         lines.append(f"Which class there is which class here: {layout.label_bridge('csv')}")

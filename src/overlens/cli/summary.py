@@ -294,7 +294,8 @@ def _file_lines(analysis: "Analysis") -> list[str]:
     from overlens.venn_layout import MAX_SETS
 
     cross = CrossLayout(analysis.output)
-    lines = [f"Every number with what it rests on: {cross.overlap}"]
+    lines = [f"The whole story in one page: {cross.report}"] if analysis.config.report else []
+    lines.append(f"Every number with what it rests on: {cross.overlap}")
     if analysis.copies is not None:
         lines.append(f"Every pair with its evidence: {cross.pairs}; the groups: {cross.groups.name}")
     drawing = cross.venn if len(analysis.datasets) <= MAX_SETS else cross.matrix
