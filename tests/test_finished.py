@@ -11,9 +11,9 @@ from overlens.command_line import arguments_of
 from overlens.errors import ConfigError, DecodeError, StoreError
 from overlens.finished import FinishedRun
 from overlens.layout import AnalysisLayout, CrossLayout
-from overlens.testing import encode_picture, make_picture
+from overlens.testing import FakeEncoder, encode_picture, make_picture
 
-OPTIONS = {"clip_model": "offline", "projections": "none"}
+OPTIONS = {"encoder": FakeEncoder(), "projections": "none"}
 
 
 def make_datasets(root: Path) -> dict[str, Path]:

@@ -116,6 +116,16 @@ class FinishedRun:
         layout = CrossLayout(root)
         record = _read_record(layout)
         numbers = read_json(layout.overlap)
+        try:
+            return cls._of(root, record, numbers)
+        except (KeyError, TypeError) as error:
+            raise StoreError(
+                f"{layout.run} does not fit the results beside it ({error!r}); run overlens compute again"
+            ) from error
+
+    @classmethod
+    def _of(cls, root: Path, record: Mapping[str, Any], numbers: Mapping[str, Any]) -> "FinishedRun":
+        layout = CrossLayout(root)
         return cls(
             root,
             record["overlens"],

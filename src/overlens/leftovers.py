@@ -53,6 +53,12 @@ def split_files(
     return sorted(now.keys() - left), sorted(left)
 
 
+def old_pages(config: RunConfig) -> list[Path]:
+    """Return the pages that an earlier run left, for a run that makes none."""
+    layout = CrossLayout(config.output_root)
+    return [path for path in (layout.report, layout.index) if path.exists()]
+
+
 def tell_leftovers(left: Sequence[Path]) -> list[str]:
     """Say how many results of earlier runs there are."""
     if not left:

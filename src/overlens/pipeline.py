@@ -33,7 +33,7 @@ from overlens.features import KnownImages
 from overlens.finished import FinishedRun
 from overlens.gallery_pictures import draw_galleries
 from overlens.layout import AnalysisLayout, CrossLayout
-from overlens.leftovers import find_files, split_files, tell_leftovers
+from overlens.leftovers import find_files, old_pages, split_files, tell_leftovers
 from overlens.matching import match_datasets
 from overlens.notices import tell
 from overlens.overlap_pictures import draw_overlaps, draw_threshold_curves
@@ -45,7 +45,7 @@ from overlens.recall.identifiers import Identifiers, read_identifiers, tell_iden
 from overlens.recall.measure import IdentifierRecall, Verified, measure_recalls, missed_csv
 from overlens.records import Features
 from overlens.report_contents.write import write_report
-from overlens.run_record import write_record
+from overlens.run_record import forget_record, write_record
 from overlens.store.fingerprints import fingerprint
 from overlens.store.results import Results
 
@@ -82,12 +82,14 @@ def _run(config: RunConfig, progress: Progress, encoder: Encoder | None) -> Anal
                 write_failures(AnalysisLayout(config.output_root, features.dataset).failures, features.failures)
                 check_failures(config, features.dataset, features.failures, features.n_attempted)
             config = replace(config, hashing=plan.hashing)
+            forget_record(config.output_root)
             thresholds = _choose_thresholds(config, plan, EditSources((), None, results), None, progress)
             found = _match(config, plan, thresholds, None, progress)
             inputs = _Inputs(plan, (), asked)
             analysis = _finish(found, inputs, results, progress)
         else:
             with prepared_images(config, plan, engine, progress) as (known, material):
+                forget_record(config.output_root)
                 copies = _find_copies(config, material, known, engine, progress)
                 with progress.timed("Tables of pairs and groups"):
                     _write_copies(copies, material.features, results)
@@ -101,6 +103,8 @@ def _run(config: RunConfig, progress: Progress, encoder: Encoder | None) -> Anal
         if config.report:
             with progress.timed("Report"):
                 write_report(FinishedRun.open(config.output_root), results)
+        else:
+            left += old_pages(config)
         return replace(analysis, notices=(*analysis.notices, *tell_leftovers(left)))
 
 

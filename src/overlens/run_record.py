@@ -19,6 +19,7 @@ import numpy as np
 from overlens.analysis import Analysis
 from overlens.atomic import replaced_file, write_json
 from overlens.command_line import arguments_of
+from overlens.errors import StoreError
 from overlens.features import KnownImages
 from overlens.groups.find import NO_GROUP
 from overlens.layout import CrossLayout
@@ -30,6 +31,15 @@ if TYPE_CHECKING:
     import pyarrow
 
 FORMAT = 1
+
+
+def forget_record(root: Path) -> None:
+    """Remove the record of an earlier run, before its results are replaced: half of each would be nobody's run."""
+    path = CrossLayout(root).run
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot remove {path}: {error.strerror or error}; mend that, or use --output PATH") from error
 
 
 def write_record(analysis: Analysis, known: Sequence[KnownImages], files: Sequence[Path]) -> None:
@@ -45,12 +55,12 @@ def write_record(analysis: Analysis, known: Sequence[KnownImages], files: Sequen
     content = {
         "format": FORMAT,
         "overlens": __version__,
-        "arguments": list(arguments_of(analysis.config)),
+        "arguments": list(map(valid_text, arguments_of(analysis.config))),
         "sources": {
-            spec.name: str(analysis.config.root if spec.path is None else spec.path)
+            spec.name: valid_text(str(analysis.config.root if spec.path is None else spec.path))
             for spec in analysis.config.datasets
         },
-        "notices": list(analysis.notices),
+        "notices": list(map(valid_text, analysis.notices)),
         "files": [valid_text(path.relative_to(root).as_posix()) for path in files],
     }
     write_json(layout.run, content)

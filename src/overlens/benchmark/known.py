@@ -112,4 +112,5 @@ def certificate_basis(analysis: Analysis, n_listed: Mapping[str, int]) -> dict[s
         "encoder": None if analysis.model is None else asdict(analysis.model),
         "n_verified_pairs": n_pairs,
         "verified_pairs_sha256": digest,
+        **({"decisions": told["decisions"]} if "decisions" in told else {}),
     }

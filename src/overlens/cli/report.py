@@ -24,8 +24,8 @@ MOST_PAIRS = 2_000
 def report(root: Path, max_pairs: int, verbose: bool) -> None:
     """Write the report of the run whose results are below ROOT, the folder that holds dataset/cross.
 
-    The report is one page that works offline: dataset/cross/report.html. No image is read again and nothing is measured
-    anew; `overlens compute` writes the same page when it ends.
+    The report is one page that works offline: dataset/cross/report.html. Nothing is measured anew; `overlens compute`
+    writes the same page when it ends.
     """
     start_logging(verbose)
 

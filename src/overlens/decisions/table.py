@@ -114,8 +114,10 @@ def import_decisions(store: DecisionStore, decisions: Sequence[Decision]) -> Imp
             for one in decisions
             if one.pair not in same and (last := there[one.pair]) is not None and one.decided_at <= last.decided_at
         }
-        n_known, n_older = len(same), len(older)
-        return [one for one in decisions if one.pair not in same | older]
+        undone = {(one.pair, one.decided_at, one.answer) for one in kept if one.undone_at is not None}
+        gone = {one.pair for one in decisions if (one.pair, one.decided_at, one.answer) in undone} - same
+        n_known, n_older = len(same), len(older | gone)
+        return [one for one in decisions if one.pair not in same | older | gone]
 
     answers = {one.pair: one.answer for one in decisions}
     added = store.merge(choose) if decisions else ()

@@ -1,6 +1,6 @@
 """What the benchmarks of a run add to its report: label conflicts, certificates of splits, transfer, models' scores."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -8,9 +8,9 @@ from typing import Any
 from overlens.counted import counted
 from overlens.finished import FinishedRun, read_json
 from overlens.report.html.records import Section, Table
-from overlens.report.views import count_of
+from overlens.report.views import count_of, join_names
 from overlens.report_contents.files import address_of
-from overlens.report_contents.rows import MOST_ROWS, Cell, interval, percent, read_rows
+from overlens.report_contents.rows import MOST_ROWS, Cell, interval, percent, points, points_interval, read_rows
 
 SHOWN_PROBE = "logistic"
 
@@ -67,23 +67,30 @@ def split_section(run: FinishedRun) -> Section | None:
     locks = {name: path for name in run.datasets if run.made(path := run.of_dataset(name).splits_lock)}
     if not locks:
         return None
-    rows, n_crossing = [], 0
-    for name, path in locks.items():
-        told = _split_row(run, name, path)
-        n_crossing += told[3] if isinstance(told[3], int) else 0
-        rows.append(told)
+    rows = [_split_row(run, name, path) for name, path in locks.items()]
     table = Table(
         "Certificates of the splits",
-        ("dataset", "splits", "verified pairs they rest on", "crossing groups", "lock, SHA-256"),
+        ("dataset", "splits", "verified pairs they rest on", "crossing", "lock, SHA-256"),
         tuple(rows),
-        ("Crossing groups: verified groups of copies with images in two parts of one split, summed over its splits.",),
+        (
+            "Crossing: pictures with images on both sides of a border, between parts, to a dataset held out, or "
+            "between seeds where these are to share none; summed over the splits.",
+        ),
     )
-    lead = (
-        "No verified copy crosses from one part of a split to another."
-        if not n_crossing
-        else f"{counted(n_crossing, 'verified group of copies crosses', 'verified groups of copies cross')} a border."
-    )
-    return Section("splits", "Few-shot splits", lead, (table, *_variance_tables(run, locks)))
+    return Section("splits", "Few-shot splits", _split_lead(rows), (table, *_variance_tables(run, locks)))
+
+
+def _split_lead(rows: Sequence[tuple[Cell, ...]]) -> str:
+    """Say whether anything crosses, and of which datasets nobody knows."""
+    n_crossing = sum(row[3] for row in rows if isinstance(row[3], int))
+    unknown = [str(row[0]) for row in rows if not isinstance(row[3], int)]
+    told = [f"{counted(n_crossing, 'picture crosses', 'pictures cross')} a border."] if n_crossing else []
+    if unknown:
+        told.append(f"Of {join_names(unknown)} it is not known, as not all copies were looked for.")
+    if len(unknown) < len(rows) and not n_crossing:
+        known = " in the others" if unknown else ""
+        told.insert(0, f"No verified copy crosses from one part of a split to another{known}.")
+    return " ".join(told)
 
 
 def _split_row(run: FinishedRun, name: str, path: Path) -> tuple[Cell, ...]:
@@ -92,7 +99,7 @@ def _split_row(run: FinishedRun, name: str, path: Path) -> tuple[Cell, ...]:
     crossing = [read_json(folder / one["file"])["certificate"]["n_crossing_groups"] for one in lock["splits"]]
     known = [one for one in crossing if one is not None]
     basis = lock["copies"]["basis"] if lock["copies"] is not None else {}
-    n_crossing = sum(known) if known or not crossing else "not known"
+    n_crossing = sum(known) if len(known) == len(crossing) else "not known"
     return name, len(lock["splits"]), basis.get("n_verified_pairs"), n_crossing, lock["sha256"][:16] + "…"
 
 
@@ -121,16 +128,20 @@ def transfer_section(run: FinishedRun) -> Section | None:
     path = run.layout.transfer_matrix("json")
     if not run.made(path):
         return None
-    pairs = read_json(path)["pairs"]
-    rows = tuple(row for one in pairs if (row := _transfer_row(one)) is not None)
+    content = read_json(path)
+    rows = tuple(row for one in content["pairs"] if (row := _transfer_row(one)) is not None)
     if not rows:
         return None
-    head = "from", "to", "common classes", "images", "accuracy", "without the overlap", "images", "difference", "95 %"
-    notes = (
-        "Accuracy of a logistic probe, each class counting the same; from a dataset to itself by cross-validation.",
-        "Without the overlap: verified copies are removed from both sides. The difference is what they add.",
-    )
-    table = Table("How classes carry over", head, rows, notes, address_of(run, path))
+    head = "from", "to", "classes", "images", "accuracy", "without overlap", "images", "difference", "95 % interval"
+    notes = [
+        "Accuracy of a logistic probe, each class counting the same; from a dataset to itself by cross-validation, "
+        "over all its classes.",
+        "Without overlap: verified copies are removed from both sides. The difference is what they add. Where "
+        "classes are lost with them (5 -> 3), the two figures are of different problems.",
+    ]
+    unknown = content.get("copies_unknown_within", {})
+    notes += [f"{name}: {why}, so figures without the overlap may rest on copies." for name, why in unknown.items()]
+    table = Table("How classes carry over", head, rows, tuple(notes), address_of(run, path))
     lead = f"Classes learned in one dataset, looked for in another: {count_of(len(rows), 'pair')} of datasets."
     return Section("transfer", "Transfer, with and without the overlap", lead, (table,))
 
@@ -142,13 +153,28 @@ def _transfer_row(one: Mapping[str, Any]) -> tuple[Cell, ...] | None:
     if figure is None or figure["all"]["value"] is None:
         return None
     every, without, gap = figure["all"], figure["without_overlap"], figure["difference"]
-    bare = (None, None) if without is None else (percent(without["value"]), without["n_test"])
+    bare = (None, None) if without is None else (_accuracy(without), without["n_test"])
     added: tuple[Cell, Cell] = (None, None)
-    if gap is not None and gap["value"] is not None:
-        ends = None if gap["lower"] is None else f"{100 * gap['lower']:+.1f} to {100 * gap['upper']:+.1f}"
-        added = f"{100 * gap['value']:+.1f} points", ends
-    counts = one["n_common_classes"], every["n_test"]
-    return one["source"], one["target"], *counts, percent(every["value"]), *bare, *added
+    if gap is not None and without is not None and _tells(every) and _tells(without):
+        added = points(gap["value"]), points_interval(gap["lower"], gap["upper"])
+    counts = _classes(every, without), every["n_test"]
+    return one["source"], one["target"], *counts, _accuracy(every), *bare, *added
+
+
+def _tells(estimate: Mapping[str, Any]) -> bool:
+    """Whether a share of right answers says anything: where there is one class, every answer is right."""
+    return estimate["value"] is not None and estimate["n_classes"] != 1
+
+
+def _accuracy(estimate: Mapping[str, Any]) -> str | None:
+    return percent(estimate["value"]) if estimate["value"] is None or _tells(estimate) else "1 class"
+
+
+def _classes(every: Mapping[str, Any], without: Mapping[str, Any] | None) -> Cell:
+    """Return over how many classes a figure is, and over how many of them without shared images if these are fewer."""
+    n_every: int = every["n_classes"]
+    n_without = n_every if without is None else without["n_classes"]
+    return n_every if n_every == n_without else f"{n_every} -> {n_without}"
 
 
 def score_section(run: FinishedRun) -> Section | None:
@@ -160,12 +186,25 @@ def score_section(run: FinishedRun) -> Section | None:
     rows = tuple(_score_row(one) for one in content["scores"])
     if not rows:
         return None
-    head = "model", "dataset", "leaked from", "all", "images", "leaked", "images", "clean", "images", "all - clean"
+    head = (
+        "model",
+        "dataset",
+        "leaked from",
+        "all",
+        "images",
+        "leaked",
+        "images",
+        "clean",
+        "images",
+        "all - clean",
+        "95 % interval",
+    )
     table = Table("Accuracy of models", head, rows, file=address_of(run, path))
-    n_changed = sum(bool(one["changes"]) for one in content["rankings"])
+    changed = [one for one in content["rankings"] if one["changes"]]
     lead = "Accuracy on all images, and on those that no other dataset holds."
-    if n_changed:
-        lead += f" On clean images {counted(n_changed, 'ranking')} of models would be another."
+    for one in changed:
+        swaps = "; ".join(f"{swap['ahead']} and {swap['behind']}" for swap in one["swaps"])
+        lead += f" On the images of {one['dataset']} that are clean of {one['other']}, the order changes: {swaps}."
     return Section("scores", "Scores without what leaked", lead, (table,))
 
 
@@ -174,4 +213,6 @@ def _score_row(one: Mapping[str, Any]) -> tuple[Cell, ...]:
     for part in ("on_all", "on_leaked", "on_clean"):
         cells += (None, 0) if one[part] is None else (percent(one[part]["accuracy"]), one[part]["n"])
     gap = one["difference"]
-    return *cells, None if gap is None else f"{100 * gap['value']:+.1f} points"
+    if gap is None:
+        return *cells, None, None
+    return *cells, points(gap["value"]), points_interval(gap["low"], gap["high"])

@@ -5,6 +5,7 @@ Shapes: n images of all datasets, k of them on a map or in the gallery.
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +13,19 @@ from numpy.typing import NDArray
 
 from overlens.counted import counted
 from overlens.finished import NO_NUMBER, FinishedRun
+from overlens.finished_pairs import RUNGS
 from overlens.overlap import VERIFIED_METHOD
 from overlens.projections.methods import METHOD_NAMES
 from overlens.report.html.records import Gallery, Images, Map, Picture, Report, ShownPair
 from overlens.report.views import join_names
+from overlens.report_contents.distances import with_run_distances
 from overlens.report_contents.files import address_of, files_of
 from overlens.report_contents.numbers import containments_of, curves_of, dataset_rows
 from overlens.report_contents.pairs import count_listed, left_out, shown_pairs
 from overlens.report_contents.pictures import Album, fill_album
 from overlens.report_contents.rows import read_rows
 from overlens.report_contents.sections import sections_of
-from overlens.report_contents.words import RUNGS, basis_of, findings_of, surest_method, verdict_of
+from overlens.report_contents.words import basis_of, findings_of, surest_method, verdict_of
 from overlens.tables import valid_text
 
 MOST_PAIRS = 2_000
@@ -39,11 +42,12 @@ def gather_report(run: FinishedRun, *, most_pairs: int = MOST_PAIRS) -> Report:
     Raises:
         StoreError: A file of the run is gone or damaged.
     """
-    pairs = shown_pairs(run, most_pairs)
+    pairs = with_run_distances(run, shown_pairs(run, most_pairs))
     of_gallery = np.unique(np.array([side for pair in pairs for side in (pair.left, pair.right)], np.intp))
     maps = _maps(run, of_gallery)
     of_maps = np.unique(np.concatenate([np.zeros(0, np.intp), *(one.images.astype(np.intp) for one in maps)]))
     album = fill_album(run, of_gallery, of_maps)
+    shown = np.union1d(of_gallery, of_maps)
     return Report(
         join_names(run.datasets),
         run.version,
@@ -57,9 +61,9 @@ def gather_report(run: FinishedRun, *, most_pairs: int = MOST_PAIRS) -> Report:
         containments_of(run),
         _overview(run),
         curves_of(run),
-        _images(run, album),
-        _gallery(run, pairs, album),
-        maps,
+        _images(run, album, shown),
+        _gallery(run, _renumbered(pairs, shown), album),
+        tuple(replace(one, images=np.searchsorted(shown, one.images).astype(np.int32)) for one in maps),
         sections_of(run),
         files_of(run),
     )
@@ -76,18 +80,26 @@ def _gallery(run: FinishedRun, pairs: tuple[ShownPair, ...], album: Album) -> Ga
     return Gallery(pairs, n_listed, tuple(missing), address_of(run, run.layout.pairs))
 
 
-def _images(run: FinishedRun, album: Album) -> Images:
+def _images(run: FinishedRun, album: Album, shown: NDArray[np.intp]) -> Images:
+    """Return the images that the page shows or places, and no others."""
     images = run.images
     return Images(
-        images.datasets,
-        images.names,
-        images.labels,
+        images.datasets[shown],
+        tuple(images.names[row] for row in shown.tolist()),
+        images.labels[shown],
         images.label_names,
-        images.groups,
-        images.sizes_px,
-        album.places,
+        images.groups[shown],
+        images.sizes_px[shown],
+        album.places[shown],
         tuple(album.pictures),
     )
+
+
+def _renumbered(pairs: tuple[ShownPair, ...], shown: NDArray[np.intp]) -> tuple[ShownPair, ...]:
+    """Return the pairs with the places of their images among those that are shown."""
+    sides = np.array([(pair.left, pair.right) for pair in pairs], np.intp).reshape(-1, 2)
+    places = np.searchsorted(shown, sides).tolist()
+    return tuple(replace(pair, left=left, right=right) for pair, (left, right) in zip(pairs, places, strict=True))
 
 
 def _overview(run: FinishedRun) -> tuple[Picture, ...]:

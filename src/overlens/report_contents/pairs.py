@@ -7,7 +7,6 @@ those to look at, and half are spread evenly over the rest, so that nobody takes
 Shapes: m listed pairs, k shown ones.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,27 +16,13 @@ from numpy.typing import NDArray
 from overlens.counted import counted
 from overlens.decisions.records import pair_of
 from overlens.errors import StoreError
-from overlens.finished import FinishedRun, ImageTable
+from overlens.finished import FinishedRun
+from overlens.finished_pairs import RUNGS, evidence_of, words_of
 from overlens.report.html.records import ShownPair
-from overlens.report_contents.words import RUNGS
-from overlens.verdicts import EDITED, VERDICTS, VERIFIED
-from overlens.verify.transforms import SAME_VIEW, describe, describe_transform, from_shares
+from overlens.verdicts import VERDICTS
 
 if TYPE_CHECKING:
     import pyarrow
-
-MEASURED = (
-    ("cosine", "cosine similarity", "{:.3f}"),
-    ("phash_bits", "phash differs in bits", "{:d}"),
-    ("dhash_bits", "dhash differs in bits", "{:d}"),
-    ("whash_bits", "whash differs in bits", "{:d}"),
-    ("ahash_bits", "ahash differs in bits", "{:d}"),
-    ("n_inliers", "local features that fit", "{:d}"),
-    ("coarse_correlation", "correlation of the aligned pixels", "{:.2f}"),
-    ("fine_correlation", "correlation of fine detail", "{:.2f}"),
-    ("agreeing_share", "share of neighbourhoods that agree", "{:.2f}"),
-)
-"""Columns of `pairs.parquet` that the evidence of a pair shows, their names in words, and their digits."""
 
 
 def count_listed(run: FinishedRun) -> dict[str, int]:
@@ -143,9 +128,7 @@ def _take(file: Any, chosen: NDArray[np.intp]) -> "pyarrow.Table":  # noqa: ANN4
 
 def _shown(run: FinishedRun, row: Mapping[str, Any], rows: Mapping[tuple[str, str], int]) -> ShownPair:
     left, right = rows[row["dataset_a"], row["image_a"]], rows[row["dataset_b"], row["image_b"]]
-    transform = None if row["transform"] is None else tuple(row["transform"])
     hash_type = run.numbers["methods"].get("perceptual", {}).get("hash_type", "phash")
-    evidence = tuple((name, digits.format(row[key])) for key, name, digits in MEASURED if row[key] is not None)
     return ShownPair(
         left,
         right,
@@ -153,9 +136,9 @@ def _shown(run: FinishedRun, row: Mapping[str, Any], rows: Mapping[tuple[str, st
         float(row["strength"]),
         row["cosine"],
         row[f"{hash_type}_bits"],
-        _words(run.images, row, (left, right), transform),
-        evidence,
-        transform,
+        words_of(run.images, row, (left, right)),
+        evidence_of(row),
+        None if row["transform"] is None else tuple(row["transform"]),
         _judged(run, row, (left, right)),
     )
 
@@ -165,22 +148,3 @@ def _judged(run: FinishedRun, row: Mapping[str, Any], places: tuple[int, int]) -
     digests = [run.images.digests[place] for place in places] if run.images.has_pictures else []
     decision = run.decisions.get(pair_of(*digests)) if digests else None
     return decision.answer if decision is not None else row.get("decision") or ""
-
-
-def _words(
-    images: ImageTable, row: Mapping[str, Any], places: tuple[int, int], transform: tuple[float, ...] | None
-) -> str:
-    """Say what the right picture is, compared with the left one."""
-    if row.get("decision") and row["machine_verdict"] not in VERIFIED and row["verdict"] in VERIFIED:
-        return ""  # A person saw it; how the pictures were laid on one another is not to be trusted.
-    if transform is None:
-        return "equal files" if row["same_bytes"] else "equal pixels" if row["same_pixels"] else ""
-    shapes = [(max(1, int(images.sizes_px[place, 1])), max(1, int(images.sizes_px[place, 0]))) for place in places]
-    matrix = from_shares(np.reshape(transform, (3, 3)), *shapes)
-    words = describe(describe_transform(matrix, *shapes))
-    if VERDICTS.index(row["verdict"]) == EDITED and words == SAME_VIEW:
-        words += ", a little moved or other in parts"
-    scale = row["scale"]
-    if scale is not None and math.isfinite(scale) and abs(math.log(scale)) > math.log(1.02):
-        words += f", {scale:.2g} times as large"
-    return words

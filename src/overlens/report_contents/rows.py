@@ -23,7 +23,7 @@ def read_rows(path: Path) -> Iterator[dict[str, str]]:
         with path.open(encoding="utf-8", newline="") as stream:
             for row in csv.DictReader(stream):
                 yield {name: plain_text(text) for name, text in row.items()}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise StoreError(f"{path} cannot be read ({error}); run overlens compute again") from error
 
 
@@ -35,3 +35,13 @@ def percent(share: float | None) -> str | None:
 def interval(low: float, high: float) -> str:
     """Return an interval of shares in per cent."""
     return f"{100 * low:.1f} to {100 * high:.1f} %"
+
+
+def points(difference: float | None) -> str | None:
+    """Return a difference of shares in points, with its sign."""
+    return None if difference is None else f"{100 * difference:+.1f} points"
+
+
+def points_interval(low: float | None, high: float | None) -> str | None:
+    """Return an interval of differences in points; None where there is none."""
+    return None if low is None or high is None else f"{100 * low:+.1f} to {100 * high:+.1f}"

@@ -12,12 +12,13 @@ import numpy as np
 
 from overlens.errors import StoreError
 from overlens.finished import FinishedRun
+from overlens.finished_pairs import RUNGS
 from overlens.report.html.records import Section, Table
 from overlens.report.views import count_of, join_names
 from overlens.report_contents.benchmarks import conflict_section, score_section, split_section, transfer_section
 from overlens.report_contents.files import address_of
 from overlens.report_contents.rows import MOST_ROWS, Cell, interval, percent, read_rows
-from overlens.report_contents.words import METHODS, RUNGS
+from overlens.report_contents.words import METHODS
 
 if TYPE_CHECKING:
     import pyarrow

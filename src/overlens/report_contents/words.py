@@ -5,20 +5,13 @@ from typing import Any
 
 from overlens.counted import counted
 from overlens.finished import FinishedRun
+from overlens.finished_pairs import RUNGS
 from overlens.overlap import VERIFIED_METHOD
 from overlens.report.views import count_of, join_names, share_text
+from overlens.report_contents.audit import audit_of
 from overlens.report_contents.decided import decisions_of
 from overlens.verdicts import VERIFIED
 
-RUNGS = {
-    "same_bytes": ("same bytes", "the files are equal"),
-    "same_pixels": ("same pixels", "the pictures are equal once decoded"),
-    "same_picture": ("same picture", "resized, recompressed or recoloured"),
-    "edited": ("edited", "cropped, bordered, overlaid, squashed, flipped or rotated"),
-    "same_scene": ("same scene", "another photograph or another version of the same thing: no copy"),
-    "look_alike": ("look-alike", "only embedding or hash says so: no copy"),
-}
-"""Name and meaning of each rung of the ladder, the surest first."""
 METHODS = {
     VERIFIED_METHOD: "Verified copies",
     "cosine": "Cosine similarity",
@@ -75,7 +68,7 @@ def findings_of(run: FinishedRun) -> tuple[str, ...]:
     numbers = run.numbers["methods"][method]
     sentences = [*_directions(run.datasets, numbers, method), *_within(run.datasets, numbers, method)]
     if method == VERIFIED_METHOD:
-        sentences += [*_ladder(numbers), *decisions_of(run)]
+        sentences += [*_ladder(numbers), *decisions_of(run), *audit_of(run)]
     else:
         sentences.append("Nothing was verified, so images that only look alike are counted, too.")
     return (*sentences, *_not_looked_at(run))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from overlens.atomic import sole_writer
 from overlens.checks import require_at_least
+from overlens.decisions.records import digest_answers
 from overlens.digests import digest_if_there
 from overlens.finished import FinishedRun
 from overlens.layout import CrossLayout
@@ -14,7 +15,20 @@ from overlens.store.results import Results
 
 MODULES = (
     *("report_contents", "report/html", "report/html/templates", "report/html/static"),
-    *("finished.py", "tables.py", "thumbnails.py", "verdicts.py", "report/views.py", "report/style.py"),
+    *(
+        "finished.py",
+        "finished_pairs.py",
+        "decisions",
+        "evidence.py",
+        "verify",
+        "counted.py",
+        "tables.py",
+        "thumbnails.py",
+        "verdicts.py",
+        "report/views.py",
+        "report/style.py",
+        "report/plotly_page.py",
+    ),
 )
 
 
@@ -60,7 +74,9 @@ def _made_of(run: FinishedRun, most_pairs: int) -> str:
     """Return what decides the report: the code, the record of the run, and every file that is read for it."""
     code = made_by(MODULES, ("jinja2", "numpy", "pillow", "plotly", "pyarrow"))
     read = {str(path.relative_to(run.root)): digest_if_there(path) for path in sorted(run.files) if _is_read(path)}
-    return fingerprint(code, most_pairs, digest_if_there(run.layout.run), digest_if_there(run.layout.images), read)
+    decided = digest_answers(run.decisions)
+    own = digest_if_there(run.layout.run), digest_if_there(run.layout.images)
+    return fingerprint(code, most_pairs, decided, own, read)
 
 
 def _is_read(path: Path) -> bool:

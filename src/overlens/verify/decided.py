@@ -142,7 +142,7 @@ def place_decisions(
     """Find the images that people decided on.
 
     Args:
-        latest: The decisions that count, in the order in which they were made.
+        latest: The decisions that count; of those on equal pixels the latest by its time holds.
         sources: The images.
         first: `(n,)` int32, the first row with the same pixels as each.
         reference: Dataset whose images are not paired with one another, or None.
@@ -153,7 +153,8 @@ def place_decisions(
         first_file[rows] = rows[0]
     placed = PlacedDecisions(latest, first, first_file)
     partners = _Partners(sources, first, reference)
-    for decision in latest.values():
+    # By their times: a table that is imported may hold older decisions than the log has.
+    for decision in sorted(latest.values(), key=lambda one: (one.decided_at, one.number)):
         if any(digest not in rows_of for digest in decision.pair):
             placed.counts["not in run"] += 1
             continue

@@ -75,7 +75,7 @@ def _pairs(gallery: Gallery) -> dict[str, Any]:
         "right": [pair.right for pair in gallery.pairs],
         "rung": [pair.rung for pair in gallery.pairs],
         "strength": [_rounded(pair.strength) for pair in gallery.pairs],
-        "cosine": [_rounded(pair.cosine) for pair in gallery.pairs],
+        "cosine": [_shortest(pair.cosine) for pair in gallery.pairs],
         "bits": [pair.bits for pair in gallery.pairs],
         "words": [texts.place(pair.words) for pair in gallery.pairs],
         "evidence": [texts.places(text for row in pair.evidence for text in row) for pair in gallery.pairs],
@@ -94,6 +94,11 @@ def _map(one: Map) -> dict[str, Any]:
         "x": points[:, 0].tolist(),
         "y": points[:, 1].tolist(),
     }
+
+
+def _shortest(value: float | None) -> float | None:
+    """Return a float32 as the shortest number that reads back as it: thresholds are held against all its digits."""
+    return None if value is None else float(str(np.float32(value)))
 
 
 def _rounded(value: float | None) -> float | None:

@@ -120,7 +120,7 @@ class ShownPair:
         rung: Code of the rung, such as "same_picture".
         strength: How sure the verdict is within its rung, 0 to 1.
         cosine: Cosine similarity; None where no encoder ran.
-        bits: Hamming distance by the hash of the run, the smallest over the orientations; None where not known.
+        bits: Hamming distance by the hash of the run, as its method measures it; None where it did not run.
         words: What the right picture is compared with the left one, in words, or "".
         evidence: (what was measured, value in words), as many as there are.
         transform: Nine numbers, row by row: places of the left picture, as shares of its width and height, to those of

@@ -52,7 +52,9 @@ const gallery = (() => {
   }
 
   /** Whether the score of a pair passes a limit; a pair without that score does not. */
-  const passes = (score, limit, isLeast) => limit === "" || (score !== null && (isLeast ? score >= Number(limit) : score <= Number(limit)));
+  // Scores are 32-bit numbers, and so is what they are held against: as in the run, to the last bit.
+  const reaches = (score, limit) => Math.fround(score) >= Math.fround(Number(limit));
+  const passes = (score, limit, isLeast) => limit === "" || (score !== null && (isLeast ? reaches(score, limit) : score <= Number(limit)));
 
   function isWanted(place) {
     const [left, right] = [pairs.left[place], pairs.right[place]];
