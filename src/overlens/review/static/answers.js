@@ -13,8 +13,8 @@ export function openAnswers(attempt, changed) {
 
   async function bring(file) {
     try {
-      const { n_added: added, n_same: same } = await tellTable("import", file);
-      tell(make("p", {}, `${countOf(added, "answer")} added, ${numberText(same)} known already.`));
+      const { n_added: added, n_same: same, n_older: older = 0 } = await tellTable("import", file);
+      tell(make("p", {}, `${countOf(added, "answer")} added, ${numberText(same)} known already${older ? `, ${numberText(older)} older than what counts` : ""}.`));
       await changed();
     } catch (error) {
       if (!(error instanceof Refused) || error.status === 403) throw error;
@@ -25,10 +25,10 @@ export function openAnswers(attempt, changed) {
 
   input.addEventListener("change", async () => {
     const [file] = input.files;
+    input.value = ""; // so that the same file can be chosen again once it is mended
     if (!file) return;
     tell(make("p", {}, "Reading the table …"));
     if (file.size > MOST_BYTES) tell(make("p", {}, "Nothing was imported: the file is larger than 20 MB."));
     else if (!(await attempt(() => bring(file)))) tell(make("p", {}, "Nothing is known of the import: the server does not answer."));
-    input.value = "";
   });
 }

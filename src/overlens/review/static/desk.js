@@ -1,6 +1,6 @@
 // The desk: which pair is shown, what a key or a button does, and what is said of it.
 import { openAnswers } from "./answers.js";
-import { captionOf, courseText, factsOf, knowRun, labelled, precisionText, rungText, sampleText } from "./facts.js";
+import { answersText, captionOf, courseText, factsOf, knowRun, labelled, precisionText, rungText, sampleText } from "./facts.js";
 import { openFilters } from "./filters.js";
 import { listen } from "./keys.js";
 import { openList } from "./list.js";
@@ -10,13 +10,13 @@ import { openView } from "./view.js";
 
 const POLL_MS = 4000;
 const AHEAD = 4; // pairs whose pictures are fetched before they are asked for
-const ANSWER_WORDS = { copy: "Copy", "not a copy": "Not a copy", "same scene": "Same scene", unsure: "Unsure" };
 
 const list = openList();
 const view = openView(find("#table"), say);
 const matches = openMatches(view, say);
 let position = -1;
-let isBusy = true; // an answer on its way, or pictures that are not there yet: no key may answer what nobody saw
+let isBusy = true; // pictures that are not there yet: no key may answer what nobody saw
+let isTelling = false; // an answer on its way
 let isGone = false;
 let newest = ""; // what the last progress said, to notice the answers of other windows
 let isSample = false;
@@ -24,6 +24,8 @@ const ahead = new Map();
 
 function say(text) { find("#said").textContent = text; }
 
+/** What the counts are on: the whole run, or the sample. */
+const scope = () => new URLSearchParams(isSample ? { sample: "1" } : {});
 const current = () => list.at(position);
 
 /** Do something that asks the server; tell where that fails. Returns whether it went well. */
@@ -60,7 +62,7 @@ function comeBack() {
 async function retry() {
   if (position < 0) return start();
   const isBack = await attempt(async () => {
-    showProgress(await ask("progress"));
+    showProgress(await ask("progress", scope()));
     await list.refresh(position);
   });
   if (isBack) showAnswer();
@@ -71,7 +73,9 @@ function showProgress(progress) {
   const [n, total] = isSample && progress.sample ? [progress.sample.n_judged, progress.sample.n] : [progress.n_judged, progress.n_pairs];
   bar.max = Math.max(1, total);
   bar.value = n;
-  find("#course").textContent = courseText(progress);
+  find("#course-says").textContent = courseText(progress);
+  const answered = answersText(progress);
+  find("#by-answer").textContent = answered ? `: ${answered}` : "";
   find("#precision").textContent = precisionText(progress.precision);
   find("#sample").textContent = isSample && progress.sample ? sampleText(progress.sample) : "";
   find("#sample").hidden = !find("#sample").textContent;
@@ -91,11 +95,10 @@ async function show(place) {
   find("#nothing").hidden = true;
   showAnswer();
   const shown = view.show(pair);
-  const matched = matches.show(pair);
+  void matches.show(pair);
   await shown;
   if (current() === pair) isBusy = false;
   void prepare();
-  void matched;
 }
 
 function showAnswer() {
@@ -152,44 +155,50 @@ const describe = (pair) => `Pair ${numberText(position + 1)} of ${numberText(lis
 
 async function answer(value) {
   const pair = current();
-  if (!pair || isGone) return;
+  if (!pair || isGone || isTelling) return;
   if (isBusy) {
     if (!view.isReady()) say("The pictures are still coming.");
     return;
   }
-  isBusy = true;
   const note = find("#note").value.trim();
+  isTelling = true;
   const isKept = await attempt(async () => {
-    const reply = await tell("decide", { id: pair.id, answer: value, session, ...(note ? { note } : {}) });
-    pair.answer = value;
+    const reply = await tell(`decide?${scope()}`, { id: pair.id, answer: value, session, ...(note ? { note } : {}) });
+    list.setAnswer(pair.id, value);
     showProgress(reply.progress);
   });
-  isBusy = false;
-  if (!isKept) return isGone ? say(`The last answer, ${value}, was not confirmed. Give it again when the server is back.`) : undefined;
-  await attempt(async () => {
-    const next = await list.nextOpen(position + 1);
-    if (next < 0) {
-      showAnswer();
-      find("#note").value = "";
-      return say(`Kept: ${value}. Every pair of this list is judged.`);
-    }
+  if (isKept) await attempt(() => goOn(pair, value));
+  else if (isGone) say(`The last answer, ${value}, was not confirmed. Give it again when the server is back.`);
+  isTelling = false;
+}
+
+/** After an answer: the next pair that nobody has judged, unless someone went on meanwhile. */
+async function goOn(pair, value) {
+  const next = current() === pair ? await list.nextOpen(position + 1) : -1;
+  if (current() !== pair) return;
+  if (next >= 0) {
     void show(next);
-    say(`Kept: ${value}. ${describe(current())}`);
-  });
+    return say(`Kept: ${value}. ${describe(current())}`);
+  }
+  find("#note").value = "";
+  showAnswer();
+  say(`Kept: ${value}. Every pair of this list is judged.`);
 }
 
 async function undo() {
-  if (isGone || (isBusy && !view.isReady())) return;
+  if (isGone || isTelling) return;
+  isTelling = true;
   await attempt(async () => {
-    const reply = await tell("undo", { session });
+    const reply = await tell(`undo?${scope()}`, { session });
     showProgress(reply.progress);
     if (!reply.undone) return say("There is no answer of this window to take back.");
+    list.setAnswer(reply.undone, reply.answer);
     const place = await list.find(reply.undone);
     if (place < 0) return say("Taken back. That pair is not among those that fit the filters.");
-    list.at(place).answer = reply.answer;
     void show(place);
     say(`Taken back. ${describe(current())}${reply.answer ? ` The answer before was: ${reply.answer}.` : ""}`);
   });
+  isTelling = false;
 }
 
 async function step(by) {
@@ -218,10 +227,10 @@ async function apply(filters) {
 
 /** Look what other windows did; a server that was gone may be back. */
 async function poll() {
-  if (document.hidden || isBusy || position < 0) return;
+  if (document.hidden || isBusy || isTelling || position < 0) return;
   await attempt(async () => {
-    const progress = await ask("progress");
-    if (JSON.stringify(progress) === newest || isBusy) return;
+    const progress = await ask("progress", scope());
+    if (JSON.stringify(progress) === newest || isTelling) return;
     showProgress(progress);
     const pair = current();
     const before = pair.answer;
@@ -238,7 +247,7 @@ async function start() {
     knowRun(run);
     isSample = Boolean(run.sample);
     document.title = `${cleanText(run.title)}: review desk`;
-    showProgress(await ask("progress"));
+    showProgress(await ask("progress", scope()));
     const filters = openFilters(run, apply);
     if (!run.n_pairs) return showNothing("This run lists no pair to judge.");
     await apply(filters());
@@ -251,10 +260,10 @@ find("#before").addEventListener("click", () => step(-1));
 find("#after").addEventListener("click", () => step(1));
 find("#retry").addEventListener("click", retry);
 openAnswers(attempt, async () => {
-  showProgress(await ask("progress"));
+  showProgress(await ask("progress", scope()));
   if (position >= 0) await list.refresh(position);
   showAnswer();
 });
-listen({ answer, undo, step, view, matches, isKnown: (value) => value in ANSWER_WORDS });
+listen({ answer, undo, step, view, matches });
 setInterval(poll, POLL_MS);
 await start();

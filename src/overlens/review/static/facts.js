@@ -45,26 +45,28 @@ export function factsOf(pair) {
   );
 }
 
-/** How far the work has come: "34 of 75 judged: 20 copies, 9 not copies, 5 unsure". */
-export function courseText(progress) {
+/** How far the work has come: "34 of 75 pairs judged". */
+export const courseText = (progress) => `${numberText(progress.n_judged)} of ${countOf(progress.n_pairs, "pair")} judged`;
+
+/** What was answered: "20 copies, 9 not, 5 unsure". */
+export function answersText(progress) {
   const { copy = 0, "not a copy": not = 0, "same scene": scene = 0, unsure = 0 } = progress.by_answer ?? {};
-  const parts = [
-    copy ? countOf(copy, "copy").replace("copys", "copies") : "",
+  return [
+    copy ? `${numberText(copy)} ${copy === 1 ? "copy" : "copies"}` : "",
     not ? `${numberText(not)} not` : "",
     scene ? `${numberText(scene)} same scene` : "",
     unsure ? `${numberText(unsure)} unsure` : "",
-  ].filter(Boolean);
-  return `${numberText(progress.n_judged)} of ${countOf(progress.n_pairs, "pair")} judged${parts.length ? `: ${parts.join(", ")}` : ""}`;
+  ].filter(Boolean).join(", ");
 }
 
-const percent = (share) => shareText(share).replace(/^0$/, "0 %");
+const percent = (share) => shareText(share).replace(/^0$/, "0 %").replace(" ", "\u00a0");
 
 /** How often the program was right when it said "copy", with the interval in which the true share lies. */
 export function precisionText(precision) {
-  if (!precision || !precision.n) return "No pair that the program calls a copy is judged yet.";
+  if (!precision || !precision.n) return "No verified pair is judged yet.";
   const { n_copies: copies, n, share, low, high } = precision;
   const of = n === 1 ? "1 judged verified pair is a copy" : `${numberText(n)} judged verified pairs are copies`;
-  return `${numberText(copies)} of ${of}: ${percent(share)}, ${whole(low)} to ${whole(high)} %`;
+  return `${numberText(copies)} of ${of}: ${percent(share)}, ${whole(low)} to ${whole(high)}\u00a0%`;
 }
 
 const whole = (share) => String(Math.round(100 * share));
@@ -73,6 +75,12 @@ const whole = (share) => String(Math.round(100 * share));
 export function sampleText(sample) {
   const name = sample.name ? ` “${cleanText(String(sample.name))}”` : "";
   const rest = sample.n - sample.n_judged;
-  const todo = rest > 0 ? `Judge them as they come, the dull ones too. ${countOf(rest, "pair")} to go.` : "All are judged: run overlens report, and it states the estimate.";
-  return `Audit sample${name}: ${numberText(sample.n_judged)} of ${countOf(sample.n, "pair")} judged. ${todo}`;
+  const todo = rest > 0 ? `Judge them as they come, the dull ones too; ${countOf(rest, "pair")} to go.` : "All are judged: run overlens report, and it states the estimate.";
+  return `Audit sample${name}: ${numberText(sample.n_judged)} of ${countOf(sample.n, "pair")} judged. ${todo} ${estimateText(sample)}`;
+}
+
+function estimateText({ estimate, low, high, n_images: n, what = "with a copy" }) {
+  if (!Number.isFinite(estimate)) return "There is no estimate before every stratum has an answer.";
+  const [about, least, most] = [estimate, low, high].map((value) => numberText(Math.round(value)));
+  return `So far: about ${about} of ${countOf(n, "image")} ${what}, ${least} to ${most} with 95 % confidence.`;
 }

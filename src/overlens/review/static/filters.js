@@ -49,7 +49,6 @@ function fill(form, run) {
   form.elements.class.closest("label").hidden = run.classes.length === 0;
   form.elements.other.closest("label").hidden = names.length < 2;
   if (run.sample) form.elements.order.closest("label").hidden = true;
-  if (run.sample) for (const option of form.elements.order.options) option.defaultSelected = option.selected = option.value === "listed";
   for (const [code, name] of run.rungs) {
     find("#rungs").append(make("label", {}, make("input", { type: "checkbox", name: "rung", value: code }), make("span", {}, name)));
   }

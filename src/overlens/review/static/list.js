@@ -22,14 +22,22 @@ export function openList() {
     return ask("pairs", query);
   }
 
+  // Equal files make pairs of one id, answered together; only with the images' rows is a pair known for itself.
+  const keyOf = (pair) => `${pair.id} ${pair.left.row} ${pair.right.row}`;
+
   function take(found) {
     const before = pairs.length;
     for (const pair of found) {
-      if (places.has(pair.id)) continue;
-      places.set(pair.id, pairs.length);
+      if (places.has(keyOf(pair))) continue;
+      places.set(keyOf(pair), pairs.length);
       pairs.push(pair);
     }
     return pairs.length > before;
+  }
+
+  /** Keep what was answered to a pair, here for all that have its id. */
+  function setAnswer(id, answer) {
+    for (const pair of pairs) if (pair.id === id) pair.answer = answer;
   }
 
   async function open(chosen) {
@@ -67,8 +75,9 @@ export function openList() {
 
   /** The place of a pair, or -1. */
   async function findPlace(id) {
-    while (!places.has(id) && !isWhole && pairs.length < n) await reach(pairs.length + 1);
-    return places.get(id) ?? -1;
+    const placeOf = () => pairs.findIndex((pair) => pair.id === id);
+    while (placeOf() < 0 && !isWhole && pairs.length < n) await reach(pairs.length + 1);
+    return placeOf();
   }
 
   /** The first place from here on that nobody has judged, then from the beginning; -1 if there is none. */
@@ -94,14 +103,12 @@ export function openList() {
     const page = isStable()
       ? await request({ offset: Math.max(0, place - 20), limit: PAGE })
       : await ask("pairs", new URLSearchParams({ query: pairs[place].left.name, judged: "any", offset: 0, limit: PAGE }));
-    for (const one of page.pairs) {
-      const known = places.get(one.id);
-      if (known !== undefined) pairs[known].answer = one.answer;
-    }
+    const answers = new Map(page.pairs.map((one) => [one.id, one.answer]));
+    for (const pair of pairs) if (answers.has(pair.id)) pair.answer = answers.get(pair.id);
   }
 
   return {
-    open, reach, nextOpen, firstOpen, refresh,
+    open, reach, nextOpen, firstOpen, refresh, setAnswer,
     find: findPlace,
     at: (place) => pairs[place],
     get n() { return n; },

@@ -24,10 +24,11 @@ export function openMatches(view, say) {
   }
 
   async function pointsOf(next) {
-    if (!kept.has(next.id)) {
+    const key = `${next.id} ${next.left.row}`;
+    if (!kept.has(key)) {
       try {
-        const found = (await ask(`points/${next.id}`)).points;
-        kept.set(next.id, found);
+        const found = (await ask(`points/${next.id}`, new URLSearchParams({ left: next.left.row }))).points;
+        kept.set(key, found);
         if (kept.size > 50) kept.delete(kept.keys().next().value);
       } catch (error) {
         if (!(error instanceof Gone || error instanceof Refused)) throw error;
@@ -35,7 +36,7 @@ export function openMatches(view, say) {
         return null;
       }
     }
-    return kept.get(next.id);
+    return kept.get(key);
   }
 
   function draw() {

@@ -113,7 +113,8 @@ export function openView(table, say) {
   function arrange() {
     const areaIn = (width, height) => Object.values(sides).reduce((area, side) => area + Math.min(width, height * shapeOf(side)) ** 2 / shapeOf(side), 0);
     const { clientWidth: width, clientHeight: height } = table;
-    const isStacked = mode() === "side" && areaIn(width, height / 2) > 1.15 * areaIn(width / 2, height);
+    const wins = table.hasAttribute("data-stacked") ? 0.95 : 1.15; // what stands stays: the words below change the height
+    const isStacked = mode() === "side" && areaIn(width, height / 2) > wins * areaIn(width / 2, height);
     table.toggleAttribute("data-stacked", isStacked);
     if (wanted === "side") find("#mode-says").textContent = isStacked ? "Above the left picture, below it the right one." : "";
   }

@@ -1,0 +1,655 @@
+"""The review desk in a real browser, before a real server: hands, keys, two windows, a killed server, hostile names."""
+
+import io
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import overlens
+from overlens.decisions.store import DecisionStore
+from overlens.layout import CrossLayout
+from overlens.testing import encode_picture, make_picture
+from pictures import unrendered_pictures
+
+api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytest.importorskip("uvicorn", reason="the extra review is not installed")
+pytest.importorskip("starlette", reason="the extra review is not installed")
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+pytestmark = pytest.mark.slow  # a browser draws in software here
+ROOT = Path(__file__).parents[1]
+AXE = Path(os.environ.get("AXE_CORE", ROOT / "node_modules" / "axe-core" / "axe.min.js"))
+LAPTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+N_SHARED = 24
+HOSTILE = (
+    "<img src=x onerror=alert(1)>.png",
+    '"; DROP TABLE decisions; --.png',
+    "n" * 236 + ".png",
+    "\N{GRINNING FACE} smile.png",
+    "\u05ea\u05de\u05d5\u05e0\u05d4 12 (3).png",
+    "\u202egnp.exe.png",
+    "{{ 7 * 7 }} &amp; =1+1.png",
+)
+LABEL = "<script>alert(2)<"
+ANSWER_KEYS = {"c": "copy", "n": "not a copy", "s": "same scene", "u": "unsure"}
+
+
+def name_of(number: int) -> str:
+    return HOSTILE[number] if number < len(HOSTILE) else f"{number:02d}.png"
+
+
+def edited(pixels: np.ndarray, number: int) -> np.ndarray:
+    """A copy that is cropped, mirrored, smaller, or as it was."""
+    height, width = pixels.shape[:2]
+    cropped = pixels[height // 8 : 7 * height // 8, width // 10 : 9 * width // 10]
+    smaller = np.asarray(Image.fromarray(pixels).resize((width * 2 // 3, height * 2 // 3)))
+    return np.ascontiguousarray((cropped, pixels[:, ::-1], smaller, pixels)[number % 4])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a finished run of two datasets that share pictures, with names that try to do harm."""
+    root = tmp_path_factory.mktemp("desk")
+    for side in ("museum", "web"):
+        for number in range(N_SHARED):
+            pixels = make_picture(number, 640, 480)
+            path = root / side / (LABEL if number % 3 else "plain") / name_of(number)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encode_picture(edited(pixels, number) if side == "web" else pixels))
+    folders = {side: root / side for side in ("museum", "web")}
+    options = {"clip_model": "offline", "projections": "none", "cosine_threshold": 0.97}
+    with unrendered_pictures():
+        overlens.analyze(folders, output=root / "out", **options)
+    return root / "out"
+
+
+@dataclass
+class Desk:
+    """A running server: its process, its address, and the run it shows."""
+
+    root: Path
+    port: int
+    process: subprocess.Popen[str] | None = None
+    address: str = ""
+
+    def start(self, *options: str) -> None:
+        command = [sys.executable, "-m", "overlens", "review", str(self.root), "--port", str(self.port), *options]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        heard = []
+        for line in self.process.stdout or ():
+            heard.append(line)
+            if found := re.search(r"http://\S+token=\S+", line):
+                self.address = found.group()
+                break
+        else:
+            pytest.fail("the desk did not start: " + "".join(heard))
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.02)
+        pytest.fail("nobody listens")
+
+    def kill(self) -> None:
+        """End the process as a power cut would: it gets no chance to write anything."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.communicate(timeout=10)
+            self.process = None
+
+    def answers(self) -> list[str]:
+        """What is kept on the disk, in the order in which it was said."""
+        return [one.answer for one in DecisionStore(CrossLayout(self.root).decisions).latest().values()]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def desk(finished: Path, tmp_path: Path) -> Iterator[Desk]:
+    """A desk on a copy of the run, so that no test sees the answers of another."""
+    shutil.copytree(finished, tmp_path / "out")
+    desk = Desk(tmp_path / "out", free_port())
+    desk.start()
+    yield desk
+    desk.kill()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["api.Browser"]:
+    if CHROMIUM is None:
+        pytest.skip("no chromium on the path; name one by CHROMIUM")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+Opener = Callable[..., "api.Page"]
+
+
+@pytest.fixture
+def open_page(browser: "api.Browser", desk: Desk) -> Iterator[Opener]:
+    """Open the desk in a window of its own; whatever goes wrong in it fails the test, unless it is to be expected."""
+    opened, wrong = [], []
+
+    def open_one(*, expects: str = "", **options: object) -> "api.Page":
+        def hear(message: "api.ConsoleMessage") -> None:
+            if message.type in ("error", "warning") and not (expects and expects in message.text):
+                wrong.append(f"{message.type}: {message.text}")
+
+        def refuse(dialog: "api.Dialog") -> None:
+            wrong.append(f"dialog: {dialog.message}")
+            dialog.dismiss()
+
+        def watch(request: "api.Request") -> None:
+            if not request.url.startswith((f"http://127.0.0.1:{desk.port}/", "data:", "blob:")):
+                wrong.append(f"request: {request.url}")
+
+        context = browser.new_context(**({"viewport": LAPTOP} | options))
+        opened.append(context)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("console", hear)
+        page.on("dialog", refuse)
+        page.on("request", watch)
+        page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
+        visit(page, desk)
+        return page
+
+    yield open_one
+    for context in opened:
+        context.close()
+    assert wrong == []
+
+
+def visit(page: "api.Page", desk: Desk) -> None:
+    page.goto(desk.address)
+    page.wait_for_selector("#table[data-pair]")
+    wait_until_shown(page)
+
+
+def shown_pair(page: "api.Page") -> str:
+    return page.locator("#table").get_attribute("data-pair") or ""
+
+
+def wait_for(page: "api.Page", question: str) -> None:
+    """Until a script says yes; Playwright's own way asks by `eval`, which the policy of the page forbids."""
+    deadline = time.monotonic() + 15
+    while not page.evaluate(question):
+        assert time.monotonic() < deadline, question
+        page.wait_for_timeout(15)
+
+
+def wait_until_shown(page: "api.Page", *, other_than: str = "") -> None:
+    """Until the pictures of a pair are there: before, no key answers."""
+    if other_than:
+        api.expect(page.locator(f'#table:not([data-pair="{other_than}"])')).to_have_count(1)
+    wait_for(
+        page, "[...document.querySelectorAll('.pane > .world > img')].every((one) => one.complete && one.naturalWidth)"
+    )
+    page.wait_for_timeout(50)
+
+
+def press(page: "api.Page", key: str) -> None:
+    """Press a key that leads to another pair, and wait for that."""
+    before = shown_pair(page)
+    page.keyboard.press(key)
+    wait_until_shown(page, other_than=before)
+
+
+def expect_count(page: "api.Page", n: int) -> None:
+    api.expect(page.locator("#course")).to_contain_text(re.compile(rf"^{n} of "))
+
+
+def n_listed(page: "api.Page") -> int:
+    return int(page.locator("#pair").inner_text().rsplit(" ", 1)[1])
+
+
+def choose_filter(page: "api.Page", name: str, value: str) -> None:
+    page.locator(f'#filters [name="{name}"]').select_option(value)
+
+
+def test_twenty_pairs_are_judged_by_keys_alone(open_page, desk):
+    page = open_page()
+    keys = "ccnscucccnsccuccncsc"
+    seen = []
+    for key in keys:
+        seen.append(shown_pair(page))
+        press(page, key)
+    assert len(set(seen)) == 20 and shown_pair(page) not in seen
+    expect_count(page, 20)
+    assert desk.answers() == [ANSWER_KEYS[key] for key in keys]
+    kept = DecisionStore(CrossLayout(desk.root).decisions).latest()
+    assert ["-".join(digest.hex() for digest in pair) for pair in kept] == seen
+    assert all(decision.evidence for decision in kept.values()), "what was shown is kept with what was said"
+
+
+def test_precision_is_said_in_words_with_its_interval(open_page):
+    page = open_page()
+    page.locator("#filters-open").click()
+    page.locator('#rungs input[value="edited"]').check(force=True)
+    api.expect(page.locator("#fitting")).not_to_have_text("")
+    page.locator("#filters-open").click()
+    page.wait_for_timeout(300)
+    page.locator("#pair").focus()
+    for key in "ccn":
+        press(page, key)
+    api.expect(page.locator("#precision")).to_have_text("2 of 3 judged verified pairs are copies: 67 %, 21 to 94 %")
+
+
+def test_undo_goes_back_to_the_pair_and_takes_its_answer(open_page, desk):
+    page = open_page()
+    first = shown_pair(page)
+    press(page, "c")
+    second = shown_pair(page)
+    press(page, "n")
+    press(page, "z")
+    assert shown_pair(page) == second and desk.answers() == ["copy"]
+    assert page.locator('.answer[aria-pressed="true"]').count() == 0
+    press(page, "Backspace")
+    assert shown_pair(page) == first and desk.answers() == []
+    page.keyboard.press("z")
+    api.expect(page.locator("#said")).to_contain_text("no answer of this window")
+
+
+def test_reload_keeps_answers_and_undo(open_page, desk):
+    page = open_page()
+    for key in "cns":
+        press(page, key)
+    last = shown_pair(page)
+    page.reload()
+    page.wait_for_selector("#table[data-pair]")
+    wait_until_shown(page)
+    expect_count(page, 3)
+    assert shown_pair(page) == last, "it goes on where nobody has judged yet"
+    press(page, "ArrowLeft")
+    assert page.locator('.answer[aria-pressed="true"]').get_attribute("data-answer") == "same scene"
+    page.keyboard.press("z")
+    api.expect(page.locator('.answer[aria-pressed="true"]')).to_have_count(0)
+    assert desk.answers() == ["copy", "not a copy"]
+
+
+def test_a_killed_server_loses_no_answer(open_page, desk):
+    page = open_page(expects="Failed to load resource")
+    for key in "ccncs":
+        press(page, key)
+    desk.kill()
+    assert desk.answers() == ["copy", "copy", "not a copy", "copy", "same scene"]
+    before = shown_pair(page)
+    page.keyboard.press("c")
+    alert = page.locator("#gone")
+    api.expect(alert).to_contain_text("Your answers up to here are safe; start overlens review again")
+    api.expect(page.locator("#said")).to_contain_text("was not confirmed")
+    page.locator("#retry").click()
+    api.expect(alert).to_be_visible()
+    assert shown_pair(page) == before, "what was not kept is asked again"
+    desk.start()
+    page.locator("#retry").click()
+    api.expect(alert).to_contain_text("open the address that overlens review printed last")
+    visit(page, desk)
+    expect_count(page, 5)
+    assert shown_pair(page) == before
+    press(page, "c")
+    assert len(desk.answers()) == 6
+
+
+def test_two_windows_do_not_lose_each_others_answers(open_page, desk):
+    one, other = open_page(), open_page()
+    assert shown_pair(one) == shown_pair(other)
+    press(one, "c")
+    api.expect(other.locator("#given")).to_have_text("Answered: copy", timeout=12_000)
+    api.expect(other.locator("#said")).to_contain_text("Another window answered this pair: copy.")
+    for key in "nn":
+        press(one, key)
+    press(other, "s")
+    expect_count(other, 3)
+    press(other, "z")
+    assert sorted(desk.answers()) == ["copy", "not a copy", "not a copy"], "a window takes back only its own"
+    expect_count(one, 3)
+    press(one, "z")
+    assert sorted(desk.answers()) == ["copy", "not a copy"]
+
+
+def test_filters_narrow_the_list_and_clear(open_page):
+    page = open_page()
+    everything = n_listed(page)
+    page.locator("#filters-open").click()
+    fitting = page.locator("#fitting")
+    page.locator('#filters [name="query"]').fill("DROP TABLE")
+    api.expect(fitting).not_to_have_text(f"{everything} pairs fit.")
+    assert HOSTILE[1] in page.locator("#caption-left").inner_text() + page.locator("#caption-right").inner_text()
+    page.locator('#filters [name="query"]').fill("no such name")
+    api.expect(page.locator("#nothing")).to_have_text("No pair fits these filters.")
+    page.locator('#filters button[type="reset"]').click()
+    api.expect(fitting).to_have_text(f"{everything} pairs fit.")
+    choose_filter(page, "class", LABEL)
+    api.expect(fitting).not_to_have_text(f"{everything} pairs fit.")
+    assert LABEL in page.locator(".captions").inner_text()
+    page.locator('#filters button[type="reset"]').click()
+    api.expect(fitting).to_have_text(f"{everything} pairs fit.")
+    page.locator('#rungs input[value="same_bytes"]').check(force=True)
+    api.expect(page.locator("#facts .rung")).to_have_text("same bytes")
+    page.locator('#filters button[type="reset"]').click()
+    api.expect(fitting).to_have_text(f"{everything} pairs fit.")
+    page.locator('#filters [name="min_cosine"]').fill("0.99")
+    page.locator('#filters [name="min_cosine"]').press("Enter")
+    api.expect(fitting).not_to_have_text(f"{everything} pairs fit.")
+
+
+def test_a_list_of_pairs_to_judge_loses_none_while_it_shrinks(open_page, desk):
+    page = open_page()
+    everything = n_listed(page)
+    page.locator("#filters-open").click()
+    choose_filter(page, "judged", "no")
+    api.expect(page.locator("#filters-open")).to_have_text("Filters: 1 on")
+    page.locator("#filters-open").click()
+    wait_until_shown(page)
+    page.locator("#pair").focus()
+    for _ in range(min(everything, 30) - 1):
+        press(page, "u")
+    assert len(desk.answers()) == min(everything, 30) - 1
+    if everything <= 30:
+        page.keyboard.press("u")
+        api.expect(page.locator("#said")).to_contain_text("Every pair of this list is judged.")
+
+
+def test_hostile_names_are_texts_and_nothing_else(open_page):
+    page = open_page()
+    seen = ""
+    for _ in range(n_listed(page) - 1):
+        seen += page.locator(".captions").inner_text() + "\n"
+        assert (
+            page.evaluate("document.querySelectorAll('img[src=\"x\"], main script, main i:not(.steps i)').length") == 0
+        )
+        press(page, "ArrowRight")
+    seen += page.locator(".captions").inner_text()
+    assert all(name.replace("\u202e", "") in seen.replace("\u202e", "") for name in HOSTILE)
+    assert LABEL in seen
+
+
+def test_keys_do_nothing_while_someone_types(open_page, desk):
+    page = open_page()
+    page.locator("#note").focus()
+    page.keyboard.type("cnsuz: a scan of the same print")
+    assert desk.answers() == []
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "pair"
+    press(page, "c")
+    kept = DecisionStore(CrossLayout(desk.root).decisions).latest()
+    assert [one.note for one in kept.values()] == ["cnsuz: a scan of the same print"]
+    assert page.locator("#note").input_value() == ""
+
+
+def test_single_keys_can_be_switched_off(open_page, desk):
+    page = open_page()
+    page.keyboard.press("?")
+    page.locator("#keys-on").uncheck()
+    page.keyboard.press("Escape")
+    page.keyboard.press("c")
+    page.wait_for_timeout(300)
+    assert desk.answers() == []
+    before = shown_pair(page)
+    page.locator('.answer[data-answer="copy"]').click()
+    wait_until_shown(page, other_than=before)
+    assert desk.answers() == ["copy"]
+
+
+def test_a_held_key_answers_one_pair(open_page, desk):
+    page = open_page()
+    page.keyboard.down("c")
+    for _ in range(5):
+        page.keyboard.down("c")
+        page.wait_for_timeout(100)
+    page.keyboard.up("c")
+    assert desk.answers() == ["copy"]
+
+
+def test_help_opens_and_gives_the_focus_back(open_page):
+    page = open_page()
+    page.locator("#help-open").focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#help").is_visible() and page.locator("#help kbd").count() >= 15
+    page.keyboard.press("c")  # which answers nothing behind the list of keys
+    page.keyboard.press("Escape")
+    assert not page.locator("#help").is_visible()
+    assert page.evaluate("document.activeElement.id") == "help-open"
+    expect_count(page, 0)
+
+
+def to_edited_crop(page: "api.Page") -> None:
+    """Show a cropped copy."""
+    page.locator("#filters-open").click()
+    page.locator('#filters [name="query"]').fill("08.png")
+    page.locator('#rungs input[value="edited"]').check(force=True)
+    api.expect(page.locator("#facts .rung")).to_have_text("edited")
+    page.wait_for_timeout(400)
+    page.locator("#filters-open").click()
+    wait_until_shown(page)
+    page.locator("#pair").focus()
+
+
+def middle_of(screenshot: bytes) -> float:
+    with Image.open(io.BytesIO(screenshot)) as picture:
+        pixels = np.asarray(picture.convert("L"), float)
+    height, width = pixels.shape
+    return float(pixels[2 * height // 5 : 3 * height // 5, 2 * width // 5 : 3 * width // 5].mean())
+
+
+def test_difference_of_the_aligned_pictures_is_nearly_black(open_page):
+    page = open_page()
+    to_edited_crop(page)
+    page.keyboard.press("d")
+    page.wait_for_timeout(200)
+    assert page.locator("#table").get_attribute("data-mode") == "difference"
+    assert middle_of(page.locator("#pane-left").screenshot()) < 14
+    page.evaluate("document.querySelector('.over').style.visibility = 'hidden'")
+    assert middle_of(page.locator("#pane-left").screenshot()) > 40, "what is hidden now did cancel the picture"
+    page.keyboard.press("d")
+    assert page.locator("#table").get_attribute("data-mode") == "side"
+
+
+def test_swipe_follows_keys_and_drag(open_page):
+    page = open_page()
+    to_edited_crop(page)
+    page.keyboard.press("w")
+    page.locator("#line").press("ArrowLeft")
+    assert page.evaluate("document.querySelector('.edge').style.left") == "49%"
+    box = page.locator("#pane-left").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.49, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + 60, steps=4)
+    page.mouse.up()
+    assert 75 < float(page.locator("#line").input_value()) < 85
+
+
+def test_flicker_turns_slowly_and_stands_still_where_less_motion_is_wanted(open_page):
+    count_turns = """() => {
+        window.turns = 0;
+        const table = document.querySelector('#table');
+        let was = table.classList.contains('turned');
+        new MutationObserver(() => {
+            const is = table.classList.contains('turned');
+            if (is !== was) window.turns += 1;
+            was = is;
+        }).observe(table, { attributes: true, attributeFilter: ['class'] });
+    }"""
+    page = open_page()
+    to_edited_crop(page)
+    page.evaluate(count_turns)
+    page.keyboard.press("f")
+    page.wait_for_timeout(2_500)
+    assert 2 <= page.evaluate("turns") <= 4, "at most two flashes a second: four turns"
+    calm = open_page(reduced_motion="reduce")
+    to_edited_crop(calm)
+    calm.evaluate(count_turns)
+    calm.keyboard.press("f")
+    calm.wait_for_timeout(1_200)
+    assert calm.evaluate("turns") == 0
+    calm.locator("#turn").click()
+    assert calm.locator("#table.turned").count() == 1
+
+
+def test_both_pictures_are_enlarged_and_moved_together(open_page):
+    page = open_page()
+    to_edited_crop(page)
+    corner = """[...document.querySelectorAll('.pane > .world')]
+        .map((one) => new DOMMatrix(getComputedStyle(one).transform)).map((matrix) => [matrix.a, matrix.e])"""
+    page.keyboard.press("+")
+    page.keyboard.press("+")
+    (left, at_left), (right, at_right) = page.evaluate(corner)
+    assert left == right == pytest.approx(2.25)
+    page.keyboard.press("Shift+ArrowRight")
+    (_, moved_left), (_, moved_right) = page.evaluate(corner)
+    assert moved_left < at_left and moved_right < at_right
+    box = page.locator("#pane-right").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.wheel(0, -300)
+    page.wait_for_timeout(100)
+    assert page.evaluate(corner)[0][0] > left
+    page.keyboard.press("0")
+    assert [scale for scale, _ in page.evaluate(corner)] == [1, 1]
+
+
+def test_matched_points_are_drawn(open_page):
+    page = open_page(expects="willReadFrequently")
+    to_edited_crop(page)
+    page.keyboard.press("m")
+    page.wait_for_selector("#points[data-n]")
+    assert int(page.locator("#points").get_attribute("data-n")) > 0
+    drawn = """() => {
+        const canvas = document.querySelector('#points');
+        const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+        let n = 0;
+        for (let place = 3; place < pixels.length; place += 4) n += pixels[place] > 0;
+        return n;
+    }"""
+    assert page.evaluate(drawn) > 50
+    page.keyboard.press("m")
+    assert page.evaluate(drawn) == 0
+
+
+def test_pictures_of_the_next_pair_are_there_before_it_is_shown(open_page):
+    page = open_page()
+    page.wait_for_timeout(500)
+    asked = []
+    page.on("request", lambda request: asked.append(request.url) if "/image/" in request.url else None)
+    before = shown_pair(page)
+    page.keyboard.press("ArrowRight")
+    wait_until_shown(page, other_than=before)
+    rows = page.evaluate("[...document.querySelectorAll('.pane > .world > img')].map((one) => one.src)")
+    took = page.evaluate(
+        "performance.getEntriesByType('resource').filter((one) => one.name.includes('/image/')).map((one) => one.name)"
+    )
+    assert all(row in took for row in rows)
+    assert not [url for url in asked if url in rows], "they came from the browser's memory"
+
+
+def test_answers_go_out_and_in_as_a_table(open_page, tmp_path, desk):
+    page = open_page(expects="400")
+    for key in "cn":
+        press(page, key)
+    page.locator("#answers-open").click()
+    with page.expect_download() as download:
+        page.locator("#export").click()
+    table = tmp_path / "answers.csv"
+    download.value.save_as(table)
+    text = table.read_text(encoding="utf-8")
+    assert "not a copy" in text and len(text.splitlines()) == 3
+    page.locator("#import").set_input_files(table)
+    api.expect(page.locator("#import-says")).to_have_text("0 answers added, 2 known already.")
+    table.write_text(text.replace("not a copy", "<img src=x onerror=alert(3)>"), encoding="utf-8")
+    page.locator("#import").set_input_files(table)
+    api.expect(page.locator("#import-says")).to_contain_text("Nothing was imported")
+    assert page.locator("#import-says img").count() == 0
+    assert sorted(desk.answers()) == ["copy", "not a copy"]
+
+
+def test_the_desk_is_walked_by_keyboard_without_a_trap(open_page):
+    page = open_page()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "pair"
+    seen = []
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate("document.activeElement.id || document.activeElement.dataset?.answer || ''"))
+    assert {"copy", "not a copy", "same scene", "unsure", "undo", "after", "filters-open", "note"} <= set(seen)
+
+
+def test_what_happened_is_said_to_a_screen_reader_and_the_focus_stays(open_page):
+    page = open_page()
+    button = page.locator('.answer[data-answer="unsure"]')
+    button.focus()
+    before = shown_pair(page)
+    page.keyboard.press("Enter")
+    wait_until_shown(page, other_than=before)
+    said = page.locator("#said")
+    assert said.get_attribute("aria-live") == "polite"
+    assert said.inner_text().startswith("Kept: unsure. Pair 2 of ")
+    assert button.evaluate("button => document.activeElement === button")
+
+
+def test_an_audit_sample_is_announced_and_judged_unprompted(open_page, desk):
+    desk.kill()
+    desk.start("--sample", "12")
+    page = open_page()
+    banner = page.locator("#sample")
+    api.expect(banner).to_contain_text("Audit sample “12-0”: 0 of")
+    assert page.locator("#facts").is_hidden(), "what the program says is not shown before the answer"
+    press(page, "c")
+    api.expect(banner).to_contain_text("1 of")
+    press(page, "ArrowLeft")
+    assert page.locator("#facts").is_visible()
+    kept = DecisionStore(CrossLayout(desk.root).decisions).latest()
+    assert [one.origin for one in kept.values()] == ["sample:12-0"]
+
+
+@pytest.mark.parametrize("view", [PHONE, {"width": 320, "height": 640}, LAPTOP], ids=["phone", "small phone", "laptop"])
+def test_the_desk_never_scrolls_sideways(open_page, view):
+    page = open_page(viewport=view)
+    page.locator("#filters-open").click()
+    page.locator("#pair").focus()
+    for _ in range(n_listed(page) - 1):
+        assert page.evaluate("document.documentElement.scrollWidth") <= view["width"]
+        press(page, "ArrowRight")
+    box = page.locator('.answer[data-answer="copy"]').bounding_box()
+    assert box["y"] + box["height"] <= view["height"], "the answers are always at hand"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("part", ["pair", "filters", "help", "answers", "phone", "gone"])
+def test_axe_finds_no_serious_fault(open_page, desk, scheme, part):
+    if not AXE.is_file():
+        pytest.skip(f"no axe-core at {AXE}: npm install axe-core, or name axe.min.js by AXE_CORE")
+    source = AXE.read_text(encoding="utf-8")
+    expects = "Failed to load resource" if part == "gone" else ""
+    page = open_page(color_scheme=scheme, viewport=PHONE if part == "phone" else LAPTOP, expects=expects)
+    press(page, "c")
+    press(page, "ArrowLeft")
+    if part in ("filters", "help", "answers"):
+        page.locator(f"#{part}-open").click()
+    if part == "gone":
+        desk.kill()
+        page.keyboard.press("n")
+        api.expect(page.locator("#gone")).to_be_visible()
+    page.evaluate(source)
+    found = page.evaluate("async () => (await axe.run()).violations")
+    serious = [one for one in found if one["impact"] in ("serious", "critical")]
+    assert not serious, [(one["id"], [node["html"][:120] for node in one["nodes"][:3]]) for one in serious]
