@@ -1,11 +1,14 @@
 """Make the pictures of the documentation from the results of the demo: `python docs/make_images.py overlens-demo`.
 
-The pictures are those that a run writes, made smaller; of the galleries only some rows are taken. Their photographs are
-free of copyright restrictions: astronaut (NASA), camera (Lav Varshney), brick and gravel (cc0textures.com), coffee
-(Rachel Michetti) and chelsea (Stefan van der Walt), all from scikit-image.
+The pictures are those that a run writes, made smaller; of the galleries only some rows are taken, and of the report
+what a browser shows (Chromium, driven by Playwright). Their photographs are free of copyright restrictions: astronaut
+(NASA), camera (Lav Varshney), brick, grass and gravel (cc0textures.com), coffee (Rachel Michetti), chelsea (Stefan van
+der Walt) and rocket (SpaceX), all from scikit-image.
 """
 
+import shutil
 import sys
+from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
@@ -23,7 +26,24 @@ def main(demo: Path) -> None:
     subjects = cross / "gallery_archive_duplicate_examples_cosine.png"
     save(Image.open(cross / "venn_diagram_verified.png"), "venn.png")
     save(Image.open(cross / "combined_tsne_by_label.png"), "tsne.png")
+    save(show_report(cross / "report.html"), "report.png", Image.Quantize.MAXCOVERAGE)  # small spots of colour
     save(stack([gallery_row(pixels, 0), gallery_row(subjects, 2), gallery_row(subjects, 3)]), "pairs.png")
+
+
+def show_report(path: Path) -> Image.Image:
+    """Return what a browser shows of the report's pairs that were edited."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1200, "height": 1060})
+        page.goto(path.absolute().as_uri())
+        page.locator("#pairs label", has_text="edited").first.click()
+        page.locator("#pairs").evaluate("part => part.scrollIntoView()")
+        page.wait_for_timeout(1_000)  # pictures are decoded by then
+        shown = page.screenshot()
+        browser.close()
+    return Image.open(BytesIO(shown))
 
 
 def gallery_row(path: Path, row: int) -> Image.Image:
@@ -43,11 +63,11 @@ def stack(rows: list[Image.Image]) -> Image.Image:
     return sheet
 
 
-def save(picture: Image.Image, name: str) -> None:
-    """Write a picture at the width of a page, in few colours, so that a clone stays small."""
+def save(picture: Image.Image, name: str, method: Image.Quantize = Image.Quantize.MEDIANCUT) -> None:
+    """Write a picture at the width of a page, in few colours, so that a clone stays small; `method` chooses these."""
     height = round(picture.height * WIDTH / picture.width)
     small = picture.convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS)
-    palette = small.quantize(COLOURS, Image.Quantize.MEDIANCUT)
+    palette = small.quantize(COLOURS, method)
     dithered = small.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
     dithered.save(Path(__file__).with_name("images") / name, optimize=True)
 

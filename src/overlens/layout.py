@@ -166,9 +166,14 @@ class AnalysisLayout:
         """One few-shot split in the form that CoOp and its descendants read."""
         return self.few_shot / "coop" / f"{_split_name(strategy, k_shot, n_classes, seed)}.json"
 
+    @property
+    def split_links_folder(self) -> Path:
+        """Folder of the class folders of links of all few-shot splits."""
+        return self.few_shot / "links"
+
     def split_links(self, strategy: str, k_shot: int, n_classes: int, seed: int) -> Path:
         """Class folders of links to the images of one few-shot split, replaced as a whole."""
-        return self.few_shot / "links" / _split_name(strategy, k_shot, n_classes, seed)
+        return self.split_links_folder / _split_name(strategy, k_shot, n_classes, seed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from overlens.cli.terminal import PLAIN_WIDTH, add_row, new_table, print_lines, print_table, with_places
 from overlens.counted import counted
 from overlens.layout import AnalysisLayout, CrossLayout
+from overlens.tables import DIGITS
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -60,15 +61,19 @@ def _splits_table(analysis: "Analysis") -> "Table":
         out = splits.left_out
         held_out = (out.held_out,) if holds_out else ()
         counts = len(splits.drawn), len(splits.episodes), out.unlabelled, out.conflicting, *held_out, out.copies
-        crossing = "not known" if splits.n_crossing is None else f"{splits.n_crossing:,}"
+        has_any = bool(splits.drawn or splits.episodes)
+        crossing = "not known" if splits.n_crossing is None else f"{splits.n_crossing:,}" if has_any else "no splits"
         add_row(table, splits.dataset, *(f"{count:,}" for count in counts), crossing)
     return table
 
 
 def _few_shot_lines(analysis: "Analysis") -> list[str]:
-    config, first = analysis.config.few_shot, analysis.few_shot[0]
-    place = AnalysisLayout(analysis.output, first.dataset).few_shot
-    lines = [f"Splits with their certificates: {place}{_others(analysis.few_shot)}"]
+    config = analysis.config.few_shot
+    drawn = tuple(one for one in analysis.few_shot if one.drawn or one.episodes)
+    if not drawn:
+        return ["No split could be drawn; the notes above say why.", ""]
+    place = AnalysisLayout(analysis.output, drawn[0].dataset).few_shot
+    lines = [f"Splits with their certificates: {place}{_others(drawn)}"]
     if config is not None and config.held_out:
         lines.append(f"Held out, so without splits: {', '.join(config.held_out)}.")
     if not analysis.config.from_embeddings:
@@ -190,7 +195,12 @@ def _leak_cells(figure: "Figure") -> tuple[str, ...]:
     if gap is None or gap.value is None or not (_tells(every) and _tells(without)):
         return *cells, "none", ""
     ends = "" if gap.lower is None or gap.upper is None else f"{100 * gap.lower:+.1f} to {100 * gap.upper:+.1f}"
-    return *cells, f"{100 * gap.value:+.1f} points", ends
+    return *cells, _points(gap.value), ends
+
+
+def _points(difference: float) -> str:
+    """Return a difference in points, rounded as the files and the report round it."""
+    return f"{100 * round(difference, DIGITS):+.1f} points"
 
 
 def _classes(figure: "Figure") -> str:
@@ -263,4 +273,4 @@ def _score_cells(one: "ModelScore") -> tuple[str, ...]:
     gap = one.difference
     if gap is None:
         return (*cells, "none", "")
-    return (*cells, f"{100 * gap.value:+.1f} points", f"{100 * gap.low:+.1f} to {100 * gap.high:+.1f}")
+    return (*cells, _points(gap.value), f"{100 * gap.low:+.1f} to {100 * gap.high:+.1f}")

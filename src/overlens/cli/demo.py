@@ -78,7 +78,9 @@ def _print_recovery(lines: "list[Recovery]", others: dict[str, int]) -> None:
 
 def _program() -> str:
     """How this command is called here: by its name where it is on the path."""
-    return "overlens" if shutil.which("overlens") else os.path.relpath(sys.argv[0])
+    if shutil.which("overlens"):
+        return "overlens"
+    return "python -m overlens" if Path(sys.argv[0]).name == "__main__.py" else os.path.relpath(sys.argv[0])
 
 
 def _what_to_open(folder: Path) -> list[str]:

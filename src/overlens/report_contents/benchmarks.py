@@ -118,9 +118,18 @@ def _variance_tables(run: FinishedRun, names: Iterable[str]) -> Iterator[Table]:
 
 def _variance_row(one: Mapping[str, Any]) -> tuple[Cell, ...]:
     spread = one["over_seeds"]
-    ends = None if spread["low"] is None else interval(max(0.0, spread["low"]), min(1.0, spread["high"]))
+    ends = _seed_interval(spread)
     strategy = one["strategy"].replace("_", "-")
     return strategy, one["k_shot"], spread["n"], percent(spread["mean"]), ends, spread["n_needed"]
+
+
+def _seed_interval(spread: Mapping[str, Any]) -> str | None:
+    """Return the interval of a mean accuracy; one wider than 50 points to a side tells nothing, whatever its ends."""
+    if spread["low"] is None:
+        return None
+    if spread["high"] - spread["mean"] > 0.5:
+        return "over ±50 points"
+    return interval(max(0.0, spread["low"]), min(1.0, spread["high"]))
 
 
 def transfer_section(run: FinishedRun) -> Section | None:

@@ -2,11 +2,13 @@
 
 import os
 import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
 from overlens.finished import FinishedRun
 from overlens.report.html.records import FileEntry
+from overlens.report.views import count_of
 from overlens.tables import valid_text
 
 KINDS = (
@@ -60,13 +62,27 @@ def address_of(run: FinishedRun, path: Path) -> str:
 def files_of(run: FinishedRun) -> tuple[FileEntry, ...]:
     """Return every file of the run in the order of its path, those across datasets first."""
     base = run.root / "dataset"
-    paths = sorted(run.files, key=lambda path: (run.layout.folder not in path.parents, path))
-    return tuple(
+    links = {name: run.of_dataset(name).split_links_folder for name in run.datasets}
+    paths = {path for path in run.files if not any(folder in path.parents for folder in links.values())}
+    entries = [
         FileEntry(address_of(run, path), name, _what(name), path.lstat().st_size)
-        for path in paths
+        for path in sorted(paths, key=lambda path: (run.layout.folder not in path.parents, path))
         if path.is_symlink() or path.is_file()
         for name in [valid_text(path.relative_to(base).as_posix())]
-    )
+    ]
+    return (*entries, *_link_entries(run, links))
+
+
+def _link_entries(run: FinishedRun, links: Mapping[str, Path]) -> Iterator[FileEntry]:
+    """Yield one entry for all the links to images of a dataset, of which there may be thousands."""
+    for folder in links.values():
+        own = [path for path in run.files if folder in path.parents]
+        if own:
+            relative = Path(os.path.relpath(folder, run.layout.folder)).as_posix()
+            name = valid_text(folder.relative_to(run.root / "dataset").as_posix())
+            what = f"class folders of links to images: {count_of(len(own), 'file')}"
+            size = sum(path.lstat().st_size for path in own if path.is_symlink() or path.is_file())
+            yield FileEntry("./" + quote(relative, errors="surrogateescape"), name, what, size)
 
 
 def _what(name: str) -> str:

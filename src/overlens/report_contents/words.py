@@ -102,6 +102,10 @@ def _ladder(numbers: Mapping[str, Any]) -> Iterator[str]:
     copies = [f"{counts[rung]:,} {RUNGS[rung][0]}" for rung in VERIFIED if counts[rung]]
     if copies:
         yield f"How sure: verified pairs are {join_names(copies)}."
+    if n_bound := numbers["n_images_at_candidate_bound"]:
+        most = numbers["basis"]["max_candidates"]
+        have = "image had" if n_bound == 1 else "images had"
+        yield f"{n_bound:,} {have} more than {most} candidates; the best were looked at (--max-candidates)."
     others = {rung: n for rung, n in counts.items() if rung not in VERIFIED and n}
     if others:
         told = join_names([f"{n:,} {RUNGS[rung][0]}" for rung, n in others.items()])
@@ -138,8 +142,10 @@ def basis_of(run: FinishedRun) -> tuple[tuple[str, str], ...]:
             facts.append(("Weights", f"SHA-256 {model['weights_sha256']}"))
     facts += [(METHODS[method], f"two images match if {criterion_of(method, one)}") for method, one in methods.items()]
     if VERIFIED_METHOD in methods:
-        basis = methods[VERIFIED_METHOD]["basis"]
-        facts.append(("Verification", f"rule {basis['rule']}, candidates by {join_names(basis['candidates_by'])}"))
+        found = methods[VERIFIED_METHOD]
+        by = join_names(found["basis"]["candidates_by"])
+        looked_at = f"{found['n_looked_at']:,} pairs looked at, {found['n_refuted']:,} refuted"
+        facts.append(("Verification", f"rule {found['basis']['rule']}, candidates by {by}; {looked_at}"))
     if run.numbers["reference"] is not None:
         facts.append(("Reference", run.numbers["reference"]))
     return tuple(facts)
