@@ -8,7 +8,7 @@ TORCH_VENV := .venv-torch
 RIVALS := .venv-rivals
 PIP := -m pip --disable-pip-version-check install --quiet
 INPUTS := pyproject.toml constraints.txt Makefile
-EXTRAS := demo,pandas
+EXTRAS := demo,pandas,review
 
 .PHONY: help demo test test-fast test-torch bench lint format clean
 

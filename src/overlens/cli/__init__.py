@@ -21,6 +21,7 @@ COMMANDS = {
     "dedupe": "Say which copies to remove, prove that none is left, and write what remains.",
     "demo": "Run the whole analysis on three small datasets made of real photographs.",
     "report": "Write the report of a finished run anew: one page that works offline.",
+    "review": "Look at the doubtful pairs of a finished run and say what they are, in a browser.",
     "models": "List, fetch and verify encoders.",
 }
 

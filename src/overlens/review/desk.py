@@ -1,0 +1,284 @@
+"""The review desk without its wires: what each request of the page is answered with.
+
+The store is the truth, and any number of windows and processes write to it: answers are read again whenever its file
+has changed. What is shown of a pair is kept with the decision on it.
+
+Shapes: m listed pairs.
+"""
+
+from dataclasses import replace
+from functools import lru_cache
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from overlens.decisions.records import ANSWERS, COPY, DIGEST_BYTES, UNSURE, DecidedImage, Pair, pair_of
+from overlens.decisions.store import DecisionStore
+from overlens.decisions.table import decisions_csv, import_decisions, parse_decisions
+from overlens.errors import DecodeError, StoreError
+from overlens.finished import NO_NUMBER, FinishedRun
+from overlens.finished_pairs import RUNGS, evidence_of, words_of
+from overlens.recall.measure import wilson_interval
+from overlens.report.style import dataset_colour
+from overlens.review.answers import AnswerReader, Answers
+from overlens.review.pairs import ListedPairs, PairIndex
+from overlens.review.pictures import GoneError, Pictures
+from overlens.review.points import fitting_points
+from overlens.review.queue import PairFilter, order_pairs, select_pairs
+from overlens.review.sample import AuditResult, AuditSample, draw_sample
+from overlens.verdicts import EDITED
+
+ORIGIN = "desk"
+MOST_NOTE, MOST_SESSION = 1_000, 100
+N_POINTS_KEPT, N_SELECTIONS_KEPT = 512, 4
+
+
+class UnknownError(Exception):
+    """What is asked for is not in the run."""
+
+
+class Desk:
+    """A run and its decisions; several threads may ask at once."""
+
+    def __init__(self, run: FinishedRun, *, sample: tuple[int, int] | None = None) -> None:
+        """Read the pairs of a run.
+
+        Args:
+            run: The run.
+            sample: Size and seed of an audit sample to draw.
+
+        Raises:
+            ConfigError: The run judged no pairs, or the sample is too small.
+            StoreError: The pairs cannot be read.
+        """
+        self.run, self.pairs = run, ListedPairs.read(run)
+        self.pictures = Pictures(run)
+        self.sample: AuditSample | None = None if sample is None else draw_sample(run.images, self.pairs, *sample)
+        self.store = DecisionStore(run.layout.decisions)
+        self._index = PairIndex.build(run.images, self.pairs)
+        self._answers = AnswerReader(self.store, run.layout.of_decisions, self._index)
+        self._finding = Lock()
+        self._order = lru_cache(None)(lambda order: order_pairs(self.pairs, order))
+        self._of_sample = np.zeros(len(self.pairs), np.bool_)
+        if self.sample is not None:
+            self._of_sample[self.sample.places] = True
+        # Neither depends on what people say, and a page is asked for again after every answer.
+        self._select = lru_cache(N_SELECTIONS_KEPT)(self._selected)
+        self._points = lru_cache(N_POINTS_KEPT)(self._found_points)
+
+    # ---- what is shown ----
+
+    def describe_run(self) -> dict[str, Any]:
+        """Return what the page must know of the run."""
+        images = self.run.images
+        counts = np.bincount(images.datasets, minlength=len(images.dataset_names)).tolist()
+        datasets = [
+            {"name": name, "colour": dataset_colour(place), "n": counts[place]}
+            for place, name in enumerate(images.dataset_names)
+        ]
+        return {
+            "datasets": datasets,
+            "rungs": [[code, *words] for code, words in RUNGS.items()],
+            "classes": sorted(set(images.label_names)),
+            "n_pairs": len(self.pairs),
+            "version": self.run.version,
+            "title": ", ".join(images.dataset_names),
+            "sample": self._sample_progress(self._answers.read()),
+        }
+
+    def list_pairs(self, wanted: PairFilter, order: str, offset: int, limit: int) -> dict[str, Any]:
+        """Return some of the pairs that a filter lets through."""
+        answers = self._answers.read()
+        is_wanted = self.select(wanted, answers.codes)
+        sample = self.sample if wanted.is_sample else None
+        places = self._order(order) if sample is None or order != "doubt" else sample.places
+        places = places[is_wanted[places]]
+        shown = places[offset : offset + limit].tolist()
+        return {"n": len(places), "offset": offset, "pairs": [self._shown(place, answers) for place in shown]}
+
+    def select(self, wanted: PairFilter, codes: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Return `(m,)` which pairs a filter lets through; raises ConfigError if it names what is not known."""
+        wanted.require_known(self.run.datasets)
+        of_answers = PairFilter(judged=wanted.judged)
+        return self._select(replace(wanted, judged="any")) & select_pairs(
+            self.run.images, self.pairs, codes, of_answers
+        )
+
+    def _selected(self, wanted: PairFilter) -> NDArray[np.bool_]:
+        found = select_pairs(self.run.images, self.pairs, np.zeros(len(self.pairs), np.uint8), wanted)
+        return found & self._of_sample if wanted.is_sample else found
+
+    def _shown(self, place: int, answers: Answers) -> dict[str, Any]:
+        pairs, sides = self.pairs, self._sides(place)
+        row = pairs.row(place)
+        digests = self._digests(place)
+        hash_type = self.run.numbers["methods"].get("perceptual", {}).get("hash_type", "phash")
+        decision = answers.latest.get(digests)
+        return {
+            "id": "-".join(digest.hex() for digest in digests),
+            "left": self._image(sides[0]),
+            "right": self._image(sides[1]),
+            "rung": row["verdict"],
+            "machine": row["machine_verdict"],
+            "strength": float(pairs.strengths[place]),
+            "cosine": row["cosine"],
+            "bits": row[f"{hash_type}_bits"],
+            "words": words_of(self.run.images, row, sides),
+            "evidence": [list(one) for one in evidence_of(row)],
+            "transform": row["transform"],
+            "answer": "" if decision is None else decision.answer,
+        }
+
+    def _image(self, row: int) -> dict[str, Any]:
+        images = self.run.images
+        label = int(images.labels[row])
+        return {
+            "row": row,
+            "dataset": images.dataset_names[images.datasets[row]],
+            "name": images.names[row],
+            "label": "" if label == NO_NUMBER else images.label_names[label],
+            "width": int(images.sizes_px[row, 0]),
+            "height": int(images.sizes_px[row, 1]),
+        }
+
+    def points(self, pair: Pair, left: int | None) -> list[tuple[float, float, float, float]]:
+        """Return the features of two files that fit; of the pair whose left image is `left`, if several have them.
+
+        Raises:
+            UnknownError: The run lists no such pair.
+            GoneError: A picture cannot be had any more.
+        """
+        places = self._find(pair)
+        chosen = [place for place in places if self.pairs.left[place] == left] or places
+        with self._finding:
+            return self._points(chosen[0])
+
+    def _found_points(self, place: int) -> list[tuple[float, float, float, float]]:
+        transform = self.pairs.row(place)["transform"]
+        if transform is None:
+            return []
+        try:
+            left, right = map(self.run.picture, self._sides(place))
+        except (DecodeError, StoreError) as error:
+            raise GoneError from error
+        return fitting_points(left, right, transform)
+
+    # ---- what people say ----
+
+    def decide(self, pair: Pair, answer: str, *, note: str, session: str) -> None:
+        """Keep an answer; it is on the disk when this returns.
+
+        Raises:
+            UnknownError: The run lists no such pair.
+            ConfigError: The answer is not known.
+            StoreError: It cannot be kept.
+        """
+        places = self._find(pair)
+        left, right = map(self._decided, self._sides(places[0]))
+        origin = self.sample.origin if self.sample is not None and self._of_sample[places].any() else ORIGIN
+        shown = self._evidence(places[0])
+        self.store.decide(left, right, answer, origin=origin, session=session, evidence=shown, note=note)
+
+    def undo(self, session: str) -> tuple[str | None, str]:
+        """Take back the last answer of a window; return which pair it was on, and what counts there now."""
+        own = [one for one in self.store.history() if one.session == session and one.undone_at is None]
+        undone = self.store.undo(origin=own[-1].origin, session=session) if own else None
+        if undone is None:
+            return None, ""
+        before = self._answers.read().latest.get(undone.pair)
+        return "-".join(digest.hex() for digest in undone.pair), "" if before is None else before.answer
+
+    def progress(self, wanted: PairFilter) -> dict[str, Any]:
+        """Return how many of the pairs that a filter lets through were judged, and how right the pixels were."""
+        answers = self._answers.read()
+        is_wanted = self.select(wanted, answers.codes)
+        codes = answers.codes[is_wanted]
+        verified = codes[self.pairs.machine_rungs[is_wanted] <= EDITED]
+        counts = np.bincount(codes, minlength=len(ANSWERS) + 1).tolist()
+        return {
+            "n_pairs": len(codes),
+            "n_judged": int((codes > 0).sum()),
+            "by_answer": dict(zip(ANSWERS, counts[1:], strict=True)),
+            "precision": _precision(verified),
+            "sample": self._sample_progress(answers),
+        }
+
+    def export_csv(self) -> str:
+        """Return the decisions that count as a table."""
+        return decisions_csv(self._answers.read().latest)
+
+    def import_csv(self, text: str) -> dict[str, int]:
+        """Take in a table of decisions; raises ConfigError if a line cannot be used."""
+        made = import_decisions(self.store, parse_decisions(text, self.run.images.digests_by_name()))
+        return {"n_added": made.n_added, "n_same": made.n_known, "n_older": made.n_older}
+
+    def _sample_progress(self, answers: Answers) -> dict[str, Any] | None:
+        return None if self.sample is None else _result_json(self.sample.result(answers.codes))
+
+    def _evidence(self, place: int) -> dict[str, object]:
+        row = self.pairs.row(place)
+        return {
+            "verdict": row["verdict"],
+            "strength": row["strength"],
+            "words": words_of(self.run.images, row, self._sides(place)),
+            "measured": [list(one) for one in evidence_of(row)],
+        }
+
+    # ---- which pair ----
+
+    def _find(self, pair: Pair) -> list[int]:
+        found: list[int] = self._index.find(pair).tolist()
+        if not found:
+            raise UnknownError("the run lists no such pair")
+        return found
+
+    def _sides(self, place: int) -> tuple[int, int]:
+        return int(self.pairs.left[place]), int(self.pairs.right[place])
+
+    def _digests(self, place: int) -> Pair:
+        left, right = self._sides(place)
+        return pair_of(self.run.images.digests[left], self.run.images.digests[right])
+
+    def _decided(self, row: int) -> DecidedImage:
+        images = self.run.images
+        return DecidedImage(images.digests[row], images.dataset_names[images.datasets[row]], images.names[row])
+
+
+def parse_id(text: str) -> Pair:
+    """Return the pair that an id names; raises UnknownError if it is none."""
+    parts = text.split("-")
+    if [len(part) for part in parts] == [2 * DIGEST_BYTES] * 2 and text.isascii():
+        try:
+            return pair_of(*map(bytes.fromhex, parts))
+        except ValueError:
+            pass
+    raise UnknownError("the run lists no such pair")
+
+
+def _precision(codes: NDArray[np.uint8]) -> dict[str, Any] | None:
+    """Return the share of copies among verified pairs that were judged, without those that nobody could tell."""
+    told = codes[(codes > 0) & (codes != ANSWERS.index(UNSURE) + 1)]
+    if not len(told):
+        return None
+    n_copies = int((told == ANSWERS.index(COPY) + 1).sum())
+    low, high = wilson_interval(n_copies, len(told))
+    return {"n_copies": n_copies, "n": len(told), "share": n_copies / len(told), "low": low, "high": high}
+
+
+def _result_json(result: AuditResult) -> dict[str, Any]:
+    estimate = result.estimate
+    ends = (None, None, None) if estimate is None else (estimate.value, estimate.low, estimate.high)
+    return {
+        "name": result.name,
+        "n": result.n,
+        "n_judged": result.n_judged,
+        "n_unsure": result.n_unsure,
+        "what": "with a copy in another dataset" if result.is_across else "with a copy",
+        "n_images": result.n_images,
+        "n_population": result.n_population,
+        "n_certain": result.n_certain,
+        "n_verified": result.n_verified,
+        **dict(zip(("estimate", "low", "high"), ends, strict=True)),
+    }
