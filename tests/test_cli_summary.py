@@ -401,7 +401,7 @@ def test_images_held_out_have_a_column_only_where_a_dataset_is(
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert any(" ".join(line).endswith(head) for line in lines)
     (row,) = (line for line in lines if line[:1] == ["one"])
-    assert row == ["one", "0", "0", "1", "2", *(["3"] if held_out else []), "4", "0"]
+    assert row == ["one", "0", "0", "1", "2", *(["3"] if held_out else []), "4", "no", "splits"]
 
 
 @pytest.mark.parametrize(
