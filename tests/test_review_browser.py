@@ -522,6 +522,7 @@ def test_both_pictures_are_enlarged_and_moved_together(open_page):
     page.mouse.wheel(0, -300)
     page.wait_for_timeout(100)
     assert page.evaluate(corner)[0][0] > left
+    wait_for(page, "document.querySelector('#pane-left img').src.includes('full=1')")  # the original's pixels by now
     page.keyboard.press("0")
     assert [scale for scale, _ in page.evaluate(corner)] == [1, 1]
 

@@ -139,7 +139,12 @@ export function openView(table, say) {
     if (!pair) return placed();
     arrange();
     for (const side of Object.values(sides)) {
-      const { size, corner } = boxOf(side);
+      const isHidden = mode() !== "side" && side === sides.right; // it lies on the left one then
+      const { size, corner } = boxOf(isHidden ? sides.left : side);
+      if (isHidden) {
+        sharpen(side, size);
+        continue;
+      }
       side.world.style.width = `${size[0]}px`;
       side.world.style.height = `${size[1]}px`;
       side.world.style.transform = `translate(${corner[0]}px, ${corner[1]}px) scale(${at.zoom})`;
@@ -163,7 +168,7 @@ export function openView(table, say) {
   function sharpen(side, size) {
     const image = imageOf(side);
     const isSmall = Math.max(image.width, image.height) > RENDITION_PX;
-    if (side.isFull || !isReady || !isSmall || at.zoom <= 1 || Math.max(...size) * at.zoom < 1.3 * RENDITION_PX) return;
+    if (side.isFull || !isReady || !isSmall || at.zoom <= 1 || Math.max(...size) * at.zoom * devicePixelRatio < 1.3 * RENDITION_PX) return;
     side.isFull = true;
     const full = new Image();
     const of = pair;
