@@ -61,5 +61,5 @@ def words_of(images: ImageTable, row: Mapping[str, Any], places: tuple[int, int]
         words += ", a little moved or other in parts"
     scale = row["scale"]
     if scale is not None and math.isfinite(scale) and abs(math.log(scale)) > math.log(1.02):
-        words += f", {scale:.2g} times as large"
+        words += f", {scale:.3g} times as large"
     return words

@@ -19,7 +19,7 @@ from overlens.errors import StoreError
 from overlens.finished import FinishedRun
 from overlens.finished_pairs import RUNGS, evidence_of, words_of
 from overlens.report.html.records import ShownPair
-from overlens.verdicts import VERDICTS
+from overlens.verdicts import LOOK_ALIKE, VERDICTS
 
 if TYPE_CHECKING:
     import pyarrow
@@ -128,15 +128,15 @@ def _take(file: Any, chosen: NDArray[np.intp]) -> "pyarrow.Table":  # noqa: ANN4
 
 def _shown(run: FinishedRun, row: Mapping[str, Any], rows: Mapping[tuple[str, str], int]) -> ShownPair:
     left, right = rows[row["dataset_a"], row["image_a"]], rows[row["dataset_b"], row["image_b"]]
-    hash_type = run.numbers["methods"].get("perceptual", {}).get("hash_type", "phash")
+    is_alike = row["verdict"] == VERDICTS[LOOK_ALIKE] and not row["decision"]
     return ShownPair(
         left,
         right,
         row["verdict"],
         float(row["strength"]),
         row["cosine"],
-        row[f"{hash_type}_bits"],
-        words_of(run.images, row, (left, right)),
+        None,  # by the method of the run: see `distances`
+        "no way to lay them on one another convinced" if is_alike else words_of(run.images, row, (left, right)),
         evidence_of(row),
         None if row["transform"] is None else tuple(row["transform"]),
         _judged(run, row, (left, right)),
