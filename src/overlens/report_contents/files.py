@@ -61,12 +61,13 @@ def address_of(run: FinishedRun, path: Path) -> str:
 
 def files_of(run: FinishedRun) -> tuple[FileEntry, ...]:
     """Return every file of the run in the order of its path, those across datasets first."""
-    base = run.root / "dataset"
+    base, across = run.root / "dataset", f"{run.layout.folder}{os.sep}"
     links = {name: run.of_dataset(name).split_links_folder for name in run.datasets}
-    paths = {path for path in run.files if not any(folder in path.parents for folder in links.values())}
+    inside = tuple(f"{folder}{os.sep}" for folder in links.values())
+    paths = {path for path in run.files if not str(path).startswith(inside)}
     entries = [
         FileEntry(address_of(run, path), name, _what(name), path.lstat().st_size)
-        for path in sorted(paths, key=lambda path: (run.layout.folder not in path.parents, path))
+        for path in sorted(paths, key=lambda path: (not str(path).startswith(across), path))
         if path.is_symlink() or path.is_file()
         for name in [valid_text(path.relative_to(base).as_posix())]
     ]
@@ -76,7 +77,7 @@ def files_of(run: FinishedRun) -> tuple[FileEntry, ...]:
 def _link_entries(run: FinishedRun, links: Mapping[str, Path]) -> Iterator[FileEntry]:
     """Yield one entry for all the links to images of a dataset, of which there may be thousands."""
     for folder in links.values():
-        own = [path for path in run.files if folder in path.parents]
+        own = [path for path in run.files if str(path).startswith(f"{folder}{os.sep}")]
         if own:
             relative = Path(os.path.relpath(folder, run.layout.folder)).as_posix()
             name = valid_text(folder.relative_to(run.root / "dataset").as_posix())

@@ -27,6 +27,9 @@ MOST_ON_MAP = 4_000
 QUALITY, EFFORT = 70, 2
 N_TRIED = 48
 
+Made = bytes | str
+"""A picture, or why there is none."""
+
 
 @dataclass(slots=True)
 class Album:
@@ -59,38 +62,46 @@ def fill_album(run: FinishedRun, of_gallery: NDArray[np.intp], of_maps: NDArray[
     others = np.setdiff1d(of_maps, of_gallery)
     if len(others) > MOST_ON_MAP:
         others = others[np.linspace(0, len(others) - 1, MOST_ON_MAP).round().astype(np.intp)]
-    _add(album, run, of_gallery.tolist(), _choose_side(run, of_gallery, GALLERY_SIDES_PX, GALLERY_BYTES))
-    _add(album, run, others.tolist(), _choose_side(run, others, MAP_SIDES_PX, MAP_BYTES))
+    _add(album, run, of_gallery, _choose_side(run, of_gallery, GALLERY_SIDES_PX, GALLERY_BYTES))
+    _add(album, run, others, _choose_side(run, others, MAP_SIDES_PX, MAP_BYTES))
     return album
 
 
-def _choose_side(run: FinishedRun, rows: NDArray[np.intp], sides: Sequence[int], most_bytes: int) -> int:
-    """Return the largest side at which the pictures of some images, judged by a few of them, stay within the bytes."""
-    if not len(rows):
-        return sides[-1]
-    tried = rows[np.linspace(0, len(rows) - 1, min(N_TRIED, len(rows))).round().astype(np.intp)]
+def _choose_side(
+    run: FinishedRun, rows: NDArray[np.intp], sides: Sequence[int], most_bytes: int
+) -> tuple[int, dict[int, Made]]:
+    """Return the largest side at which the pictures of some images stay within the bytes, and those tried at it.
+
+    A few of the images are tried, spread evenly.
+    """
+    tried = rows[np.linspace(0, len(rows) - 1, min(N_TRIED, len(rows))).round().astype(np.intp)].tolist()
     for side in sides:
-        made = [one for one in map_parts(_encoder(run, side), tried.tolist()) if isinstance(one, bytes)]
-        if sum(map(len, made)) * len(rows) <= most_bytes * max(1, len(made)):
-            return side
-    return sides[-1]
+        made = dict(zip(tried, map_parts(_encoder(run, side), tried), strict=True))
+        sizes = [len(one) for one in made.values() if isinstance(one, bytes)]
+        if sum(sizes) * len(rows) <= most_bytes * max(1, len(sizes)) or side == sides[-1]:
+            break
+    return side, made
 
 
-def _add(album: Album, run: FinishedRun, rows: Sequence[int], side: int) -> None:
-    for row, made in zip(rows, map_parts(_encoder(run, side), rows), strict=True):
-        if isinstance(made, bytes):
+def _add(album: Album, run: FinishedRun, rows: NDArray[np.intp], tried: tuple[int, dict[int, Made]]) -> None:
+    side, made = tried
+    missing = [row for row in rows.tolist() if row not in made]
+    made |= zip(missing, map_parts(_encoder(run, side), missing), strict=True)
+    for row in rows.tolist():
+        one = made[row]
+        if isinstance(one, bytes):
             album.places[row] = len(album.pictures)
-            album.pictures.append(made)
+            album.pictures.append(one)
         else:
             album.n_unreadable += 1
-            album.first_reason = album.first_reason or made
+            album.first_reason = album.first_reason or one
 
 
-def _encoder(run: FinishedRun, side: int) -> Callable[[int], bytes | str]:
+def _encoder(run: FinishedRun, side: int) -> Callable[[int], Made]:
     return partial(_encode, run, side)
 
 
-def _encode(run: FinishedRun, side: int, row: int) -> bytes | str:
+def _encode(run: FinishedRun, side: int, row: int) -> Made:
     """Return the picture of an image as a WebP file, or why there is none."""
     from PIL import Image
 
