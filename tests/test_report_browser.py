@@ -16,7 +16,7 @@ CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.whic
 pytestmark = pytest.mark.slow  # a browser draws in software here
 ROOT = Path(__file__).parents[1]
 AXE = Path(os.environ.get("AXE_CORE", ROOT / "node_modules" / "axe-core" / "axe.min.js"))
-ARGUMENTS = ["--no-sandbox", "--enable-unsafe-swiftshader"]  # WebGL without a graphics card
+ARGUMENTS = ["--disable-dev-shm-usage", "--no-sandbox", "--enable-unsafe-swiftshader"]  # WebGL without a graphics card
 LAPTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 
@@ -59,7 +59,10 @@ def browser() -> Iterator["api.Browser"]:
     if CHROMIUM is None:
         pytest.skip("no chromium on the path; name one by CHROMIUM")
     with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        try:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        except api.Error as error:
+            pytest.skip(f"{CHROMIUM} does not start here: {error.message.splitlines()[0]}")
         yield browser
         browser.close()
 

@@ -135,7 +135,12 @@ def browser() -> Iterator["api.Browser"]:
     if CHROMIUM is None:
         pytest.skip("no chromium on the path; name one by CHROMIUM")
     with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        try:
+            browser = playwright.chromium.launch(
+                executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
+            )
+        except api.Error as error:
+            pytest.skip(f"{CHROMIUM} does not start here: {error.message.splitlines()[0]}")
         yield browser
         browser.close()
 
