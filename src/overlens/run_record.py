@@ -173,7 +173,8 @@ def _rendition_columns(known: KnownImages | None, n: int, root: Path) -> "dict[s
         return {"shard": pa.nulls(n, pa.string()).dictionary_encode(), **numbers}
     blobs = known.renditions()
     folders = pa.array([folder.relative_to(root).as_posix() for folder in blobs.folders], pa.string())
-    shard = pa.DictionaryArray.from_arrays(pa.array(blobs.shards, pa.int32()), folders)
+    # In the order of their first use: which shard a store knows first depends on whether it was opened or just made.
+    shard = folders.take(pa.array(blobs.shards)).dictionary_encode()
     numbers = {
         name: np.ascontiguousarray(blobs.extents[:, place]) for place, name in enumerate(("start", "end", "crc32"))
     }
