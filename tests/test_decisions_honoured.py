@@ -21,6 +21,7 @@ from overlens.decisions.records import DecidedImage
 from overlens.decisions.store import DecisionStore
 from overlens.dedupe.run import dedupe
 from overlens.finished import FinishedRun
+from overlens.image_table import NamedDigests
 from overlens.layout import CrossLayout
 from overlens.report_contents.pairs import shown_pairs
 from overlens.report_contents.words import findings_of
@@ -272,7 +273,7 @@ def test_the_report_says_what_people_said_and_what_they_said_since(desk: Desk):
         "Decisions of people that count: 1 (1 copy), 1 of them against the verdict of the pixels. Beside these: "
         "1 unsure."
     ]
-    judged = {(run.images.names[pair.left], pair.judged, pair.words) for pair in shown_pairs(run, 99) if pair.judged}
+    judged = {(run.images.name(pair.left), pair.judged, pair.words) for pair in shown_pairs(run, 99) if pair.judged}
     assert {("3.png", "copy", "")} == {entry for entry in judged if entry[1] == "copy"}
     assert [entry[:2] for entry in judged if entry[1] == "unsure"] == [("2.png", "unsure")]
 
@@ -280,7 +281,7 @@ def test_the_report_says_what_people_said_and_what_they_said_since(desk: Desk):
     run = FinishedRun.open(desk.output)
     assert "Since this run people decided otherwise or more" in findings_of(run)[-2]
     assert {pair.judged for pair in shown_pairs(run, 99)} == {"", "copy"}
-    digests = run.images.digests_by_name()
+    digests = NamedDigests(run.images)
     assert digests["second", "mirror.png"] == desk.image("second/mirror.png").digest
     for _ in range(3):
         desk.undo()

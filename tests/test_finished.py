@@ -1,5 +1,6 @@
 """A run read again from its results: the same images, the same command, and nothing of an earlier run."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import overlens
 from overlens.command_line import arguments_of
 from overlens.errors import ConfigError, DecodeError, StoreError
 from overlens.finished import FinishedRun
+from overlens.image_table import NamedDigests
 from overlens.layout import AnalysisLayout, CrossLayout
 from overlens.testing import FakeEncoder, encode_picture, make_picture
 
@@ -39,11 +41,11 @@ def test_the_images_of_a_run_come_back(results: tuple[Path, overlens.Analysis]):
     root, analysis = results
     images = FinishedRun.open(root).images
     assert images.dataset_names == ("a", "b")
-    assert images.names == tuple(key for one in analysis.datasets.values() for key in one.keys)
+    assert images.names.to_pylist() == [key for one in analysis.datasets.values() for key in one.keys]
     assert images.datasets.tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
     np.testing.assert_array_equal(images.groups, analysis.copies.groups.group_of)
     assert (images.sizes_px > 0).all()
-    assert all(Path(path.decode()).is_file() for path in images.paths)
+    assert all(images.path(row).is_file() for row in range(len(images)))
 
 
 def test_pictures_are_those_of_the_images(results: tuple[Path, overlens.Analysis]):
@@ -51,7 +53,21 @@ def test_pictures_are_those_of_the_images(results: tuple[Path, overlens.Analysis
     shared = run.images.groups == 0
     one, other = (run.picture(row) for row in np.flatnonzero(shared))
     np.testing.assert_array_equal(one, other)
-    assert run.images.rows_by_name()["b", run.images.names[4]] == 4
+
+
+def test_images_are_found_by_dataset_and_name(results: tuple[Path, overlens.Analysis]):
+    images = FinishedRun.open(results[0]).images
+    rows = [5, 0, 4, 4]
+    datasets, names = [images.dataset(row) for row in rows], [images.name(row) for row in rows]
+    assert images.rows_of(datasets, names).tolist() == rows
+    assert images.rows_of(["a", "c", "b"], ["none.png", names[0], names[0]]).tolist() == [-1, -1, 5]
+    assert images.rows_of([], []).tolist() == []
+    digests = NamedDigests(images)
+    assert len(digests) == 8 and dict(digests) == {
+        (images.dataset(row), images.name(row)): hashlib.sha256(images.path(row).read_bytes()).digest()
+        for row in range(8)
+    }
+    assert ("a", "none.png") not in digests
 
 
 def test_the_command_and_the_files_are_those_of_the_run(results: tuple[Path, overlens.Analysis]):
@@ -86,7 +102,7 @@ def test_without_evidence_a_picture_is_made_of_its_file_and_only_of_the_same_byt
     run = FinishedRun.open(tmp_path / "out")
     assert run.images.renditions is None
     np.testing.assert_array_equal(run.picture(0), make_picture(0))
-    Path(run.images.paths[1].decode()).write_bytes(b"other bytes")
+    run.images.path(1).write_bytes(b"other bytes")
     with pytest.raises(DecodeError, match="changed since it was analysed"):
         run.picture(1)
 

@@ -132,7 +132,7 @@ def test_only_images_that_are_shown_stand_in_the_page(tmp_path: Path):
 def test_a_report_is_made_anew_when_people_decided(tmp_path: Path):
     run, _ = make_run(tmp_path, projections="none")
     before = make_report(run.root).read_bytes()
-    images = [DecidedImage(run.images.digests[row], "left", "x") for row in (0, 12)]
+    images = [DecidedImage(run.images.digest(row), "left", "x") for row in (0, 12)]
     DecisionStore(run.layout.decisions).decide(*images, "not a copy", origin="test")
     assert make_report(run.root).read_bytes() != before
     DecisionStore(run.layout.decisions).undo(origin="test")
@@ -183,7 +183,7 @@ def test_pictures_are_small_and_of_the_right_images(made: tuple[FinishedRun, ove
 
 def test_an_image_that_cannot_be_shown_is_counted(tmp_path: Path):
     run, _ = make_run(tmp_path, no_verify=True, projections="none")
-    Path(run.images.paths[-1].decode()).unlink()  # one that no gallery has kept a rendition of
+    run.images.path(len(run.images) - 1).unlink()  # one that no gallery has kept a rendition of
     album = fill_album(run, np.array([1, len(run.images) - 1]), np.zeros(0, np.intp))
     assert album.n_unreadable == 1 and "cannot be read" in album.first_reason and len(album.pictures) == 1
 

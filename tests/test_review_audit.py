@@ -166,7 +166,7 @@ def _judge(root: Path, n: int, answers: dict[bool, str], *, seed: int = 0, least
     store = DecisionStore(CrossLayout(root).decisions)
     for place in sample.places[: len(sample.places) - least].tolist():
         sides = [
-            DecidedImage(run.images.digests[row], "", run.images.names[row])
+            DecidedImage(run.images.digest(row), "", run.images.name(row))
             for row in (int(pairs.left[place]), int(pairs.right[place]))
         ]
         store.decide(*sides, answers[bool(pairs.machine_rungs[place] <= 3)], origin=sample.origin)
@@ -214,7 +214,7 @@ def test_what_was_judged_so_far_is_told(made: tuple[Path, dict[str, Path]], tmp_
 def test_a_sample_that_does_not_fit_the_run_is_told(made: tuple[Path, dict[str, Path]], tmp_path: Path):
     root = Path(shutil.copytree(made[0], tmp_path / "out"))
     images = FinishedRun.open(root).images
-    sides = [DecidedImage(images.digests[row], "", images.names[row]) for row in (0, 7)]
+    sides = [DecidedImage(images.digest(row), "", images.name(row)) for row in (0, 7)]
     DecisionStore(CrossLayout(root).decisions).decide(*sides, "copy", origin="sample:1-0")
     assert any("cannot be drawn from these results" in one for one in findings_of(FinishedRun.open(root)))
 

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import shutil
 import signal
 import socket
@@ -406,8 +405,8 @@ def test_a_full_picture_is_the_file_and_no_larger_than_allowed(tmp_path: Path):
 
 @pytest.mark.parametrize("change", ["changed", "gone"])
 def test_a_changed_original_is_not_shown(client: TestClient, desk: Desk, change: str, tmp_path: Path):
-    row = next(row for row, name in enumerate(desk.run.images.names) if name.startswith("others/0"))
-    path = Path(os.fsdecode(desk.run.images.paths[row]))
+    row = next(row for row, name in enumerate(desk.run.images.names.to_pylist()) if name.startswith("others/0"))
+    path = desk.run.images.path(row)
     before = path.read_bytes()
     try:
         path.unlink() if change == "gone" else path.write_bytes(encode_picture(make_picture(9)))
@@ -493,7 +492,7 @@ def test_harmful_names_are_data(client: TestClient):
 def test_a_page_of_pairs_says_all_that_is_known(client: TestClient, desk: Desk):
     pair = client.get("/api/pairs", params={"rung": "edited", "dataset": "left", "other": "right"}).json()["pairs"][0]
     rows = [pair["left"]["row"], pair["right"]["row"]]
-    digests = sorted(desk.run.images.digests[row].hex() for row in rows)
+    digests = sorted(desk.run.images.digest(row).hex() for row in rows)
     assert pair["id"] == "-".join(digests) and pair["words"] == "mirrored" and pair["machine"] == "edited"
     assert (pair["left"]["width"], pair["left"]["height"]) == (160, 120) and pair["answer"] == ""
     assert np.allclose(pair["transform"], [-1, 0, 1, 0, 1, 0, 0, 0, 1], atol=0.02)

@@ -3,6 +3,9 @@
 import hashlib
 from pathlib import Path
 
+DIGEST_BYTES = 32
+"""Bytes of a SHA-256."""
+
 
 def digest_file(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal, read in pieces; raises OSError where it cannot be read."""

@@ -8,12 +8,11 @@ Shapes: n images of all datasets.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,61 +21,10 @@ from overlens.decisions.records import Decision, Pair
 from overlens.decisions.store import DecisionStore
 from overlens.errors import ConfigError, DecodeError, StoreError
 from overlens.evidence import read_rendition
+from overlens.image_table import ImageTable, read_images
 from overlens.layout import AnalysisLayout, CrossLayout
 from overlens.run_record import FORMAT
-from overlens.store.blobs import Blobs
 from overlens.thumbnails import Thumbnails
-
-if TYPE_CHECKING:
-    import pyarrow
-
-NO_NUMBER = -1
-
-
-@dataclass(frozen=True, slots=True)
-class ImageTable:
-    """Every kept image of a run, dataset after dataset.
-
-    Attributes:
-        dataset_names: The datasets in the order of the run.
-        datasets: `(n,)` int16 place of each image's dataset.
-        names: Name of each image.
-        label_names: The labels, as people should read them.
-        labels: `(n,)` int32 place of each image's label, or `NO_NUMBER`.
-        groups: `(n,)` int32 group of copies, or `NO_NUMBER`.
-        sizes_px: `(n, 2)` int32 width and height of the upright picture; 0 where not known.
-        paths: `(n,)` file of each, as bytes; empty where the run read none.
-        digests: SHA-256 of each file; empty likewise.
-        renditions: Where the rendition of each is; None where the run kept none.
-    """
-
-    dataset_names: tuple[str, ...]
-    datasets: NDArray[np.int16]
-    names: tuple[str, ...]
-    label_names: tuple[str, ...]
-    labels: NDArray[np.int32]
-    groups: NDArray[np.int32]
-    sizes_px: NDArray[np.int32]
-    paths: tuple[bytes, ...]
-    digests: tuple[bytes, ...]
-    renditions: Blobs | None
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    @property
-    def has_pictures(self) -> bool:
-        """Whether the run read images."""
-        return bool(self.paths)
-
-    def rows_by_name(self) -> dict[tuple[str, str], int]:
-        """Return the place of each image by its dataset and name."""
-        owners = [self.dataset_names[place] for place in self.datasets.tolist()]
-        return {key: row for row, key in enumerate(zip(owners, self.names, strict=True))}
-
-    def digests_by_name(self) -> dict[tuple[str, str], bytes]:
-        """Return the SHA-256 of each image's file by its dataset and name; none where the run read no images."""
-        return {key: self.digests[row] for key, row in self.rows_by_name().items()} if self.has_pictures else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +82,7 @@ class FinishedRun:
             tuple(record["notices"]),
             frozenset(root / name for name in record["files"]),
             numbers,
-            _read_images(layout.images, root, tuple(numbers["datasets"])),
+            read_images(layout.images, root, tuple(numbers["datasets"])),
             DecisionStore(layout.decisions).latest(),
         )
 
@@ -167,8 +115,8 @@ class FinishedRun:
             return read_rendition(self.images.renditions.get(row))
         if not self.images.has_pictures:
             raise DecodeError("the run read no images")
-        digest, path = self.images.digests[row].hex(), Path(os.fsdecode(self.images.paths[row]))
-        return _thumbnails(self.root, self.datasets[int(self.images.datasets[row])]).get(digest, path)
+        thumbnails = _thumbnails(self.root, self.images.dataset(row))
+        return thumbnails.get(self.images.digest(row).hex(), self.images.path(row))
 
 
 @lru_cache(maxsize=64)
@@ -202,47 +150,3 @@ def _read_record(layout: CrossLayout) -> Mapping[str, Any]:
 
 def _version_of(record: object) -> str:
     return str(record.get("overlens", "unknown")) if isinstance(record, dict) else "unknown"
-
-
-def _read_images(path: Path, root: Path, datasets: tuple[str, ...]) -> ImageTable:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.ParquetFile(path).read().unify_dictionaries().combine_chunks()
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"{path} cannot be read ({error}); run overlens compute again") from error
-    owners = {name: place for place, name in enumerate(datasets)}
-    names, codes = _dictionary(table["dataset"])
-    of_code = np.array([owners[name] for name in names], np.int16)
-    label_names, labels = _dictionary(table["label"])
-    is_read = table["path"].null_count == 0
-    return ImageTable(
-        datasets,
-        of_code[codes] if len(names) else np.zeros(0, np.int16),
-        tuple(table["image"].to_pylist()),
-        label_names,
-        labels,
-        _numbers(table["group"], NO_NUMBER).astype(np.int32),
-        np.stack([_numbers(table[side], 0) for side in ("width", "height")], axis=1).astype(np.int32),
-        tuple(table["path"].to_pylist()) if is_read else (),
-        tuple(table["sha256"].to_pylist()) if is_read else (),
-        _blobs(table, root) if table["shard"].null_count == 0 else None,
-    )
-
-
-def _dictionary(column: "pyarrow.ChunkedArray") -> tuple[tuple[str, ...], NDArray[np.int32]]:
-    """Return the texts of a column, and the place of each row's text among them, -1 where it has none."""
-    encoded = column.combine_chunks()
-    names = tuple(encoded.dictionary.to_pylist())
-    return names, _numbers(encoded.indices, NO_NUMBER).astype(np.int32)
-
-
-def _numbers(column: "pyarrow.ChunkedArray | pyarrow.Array", missing: int) -> NDArray[np.int64]:
-    return np.asarray(column.fill_null(missing).to_numpy(), np.int64)
-
-
-def _blobs(table: "pyarrow.Table", root: Path) -> Blobs:
-    folders, shards = _dictionary(table["shard"])
-    extents = np.stack([_numbers(table[name], 0) for name in ("start", "end", "crc32")], axis=1)
-    return Blobs(tuple(root / folder for folder in folders), shards.astype(np.intp), extents)

@@ -5,13 +5,19 @@ The report and the review desk show the same pair in the same words.
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from overlens.finished import ImageTable
+from overlens.image_table import NO_NUMBER, ImageTable
 from overlens.verdicts import EDITED, VERDICTS, VERIFIED
 from overlens.verify.transforms import SAME_VIEW, describe, describe_transform, from_shares
+
+if TYPE_CHECKING:
+    import pyarrow
+
+Places = NDArray[np.int32]
 
 RUNGS = {
     "same_bytes": ("same bytes", "the files are equal"),
@@ -35,6 +41,18 @@ MEASURED = (
     ("agreeing_share", "share of neighbourhoods that agree", "{:.2f}"),
 )
 """Columns of `pairs.parquet` that the evidence of a pair shows, their names in words, and their digits."""
+
+
+def sides_of(images: ImageTable, pairs: "pyarrow.Table | pyarrow.RecordBatch") -> tuple[Places, Places]:
+    """Return `(k,)` int32 places of the left and of the right images of k rows of `pairs.parquet`.
+
+    Raises:
+        ValueError: They name an image that the run does not have.
+    """
+    left, right = (images.rows_of(*(pairs.column(f"{what}_{side}") for what in ("dataset", "image"))) for side in "ab")
+    if (left == NO_NUMBER).any() or (right == NO_NUMBER).any():
+        raise ValueError("it names images that the run does not have")
+    return left, right
 
 
 def evidence_of(row: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

@@ -90,9 +90,10 @@ def _take_in(root: Path, path: Path) -> None:
     from overlens.decisions.store import DecisionStore
     from overlens.decisions.table import import_decisions, read_decisions
     from overlens.finished import FinishedRun
+    from overlens.image_table import NamedDigests
 
     run = FinishedRun.open(root)
-    decisions = read_decisions(path, run.images.digests_by_name())
+    decisions = read_decisions(path, NamedDigests(run.images))
     made = import_decisions(DecisionStore(run.layout.decisions), decisions)
     print_lines([f"Imported {made.n_added:,} decisions; {made.n_known:,} were known, {made.n_older:,} are outdated."])
 

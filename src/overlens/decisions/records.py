@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from overlens.digests import DIGEST_BYTES
 from overlens.errors import ConfigError
 
 COPY, NOT_A_COPY, SAME_SCENE, UNSURE = ANSWERS = ("copy", "not a copy", "same scene", "unsure")
 """What a person can answer. "same scene": another photograph or version of one thing, and no copy."""
-DIGEST_BYTES = 32
 
 Pair = tuple[bytes, bytes]
 """SHA-256 of two files, the lower one first; equal for two files with the same bytes."""

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from overlens.atomic import write_text
 from overlens.counted import counted
-from overlens.decisions.records import DIGEST_BYTES, DecidedImage, Decision, Pair, require_answer, stamp
+from overlens.decisions.records import DecidedImage, Decision, Pair, require_answer, stamp
 from overlens.decisions.store import DecisionStore, latest_of
+from overlens.digests import DIGEST_BYTES
 from overlens.errors import ConfigError
 from overlens.tables import csv_text, plain_text, valid_text
 

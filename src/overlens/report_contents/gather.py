@@ -6,14 +6,16 @@ Shapes: n images of all datasets, k of them on a map or in the gallery.
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from overlens.counted import counted
-from overlens.finished import NO_NUMBER, FinishedRun
+from overlens.finished import FinishedRun
 from overlens.finished_pairs import RUNGS
+from overlens.image_table import NO_NUMBER
 from overlens.overlap import VERIFIED_METHOD
 from overlens.projections.methods import METHOD_NAMES
 from overlens.report.html.records import Gallery, Images, Map, Picture, Report, ShownPair
@@ -30,6 +32,7 @@ from overlens.tables import valid_text
 
 MOST_PAIRS = 2_000
 MOST_POINTS = 50_000
+BATCH_ROWS = 65_536
 
 
 def gather_report(run: FinishedRun, *, most_pairs: int = MOST_PAIRS) -> Report:
@@ -85,7 +88,7 @@ def _images(run: FinishedRun, album: Album, shown: NDArray[np.intp]) -> Images:
     images = run.images
     return Images(
         images.datasets[shown],
-        tuple(images.names[row] for row in shown.tolist()),
+        tuple(images.name(row) for row in shown.tolist()),
         images.labels[shown],
         images.label_names,
         images.groups[shown],
@@ -130,16 +133,16 @@ def _maps(run: FinishedRun, of_gallery: NDArray[np.intp]) -> tuple[Map, ...]:
 
 
 def _map(run: FinishedRun, method: str, title: str, path: Path, of_gallery: NDArray[np.intp]) -> Map:
-    rows, places = run.images.rows_by_name(), []
-    coordinates: list[tuple[float, float]] = []
-    for one in read_rows(path):
-        row = rows.get((valid_text(one["dataset"]), valid_text(one["name"])), NO_NUMBER)
-        if row != NO_NUMBER:
-            places.append(row)
-            coordinates.append((float(one["x"]), float(one["y"])))
-    images, points = np.array(places, np.int32), np.array(coordinates, np.float32).reshape(-1, 2)
+    places, parts = [np.zeros(0, np.int32)], [np.zeros((0, 2), np.float32)]
+    rows = read_rows(path)
+    while batch := list(islice(rows, BATCH_ROWS)):
+        found = run.images.rows_of(*([valid_text(one[name]) for one in batch] for name in ("dataset", "name")))
+        points = np.array([(one["x"], one["y"]) for one in batch], np.float32)
+        places.append(found[found != NO_NUMBER])
+        parts.append(points[found != NO_NUMBER])
+    images = np.concatenate(places)
     chosen = _choose_points(images, of_gallery)
-    return Map(method, title, images[chosen], points[chosen], address_of(run, path))
+    return Map(method, title, images[chosen], np.concatenate(parts)[chosen], address_of(run, path))
 
 
 def _choose_points(images: NDArray[np.int32], of_gallery: Sequence[int] | NDArray[np.intp]) -> NDArray[np.intp]:

@@ -17,7 +17,7 @@ from overlens.counted import counted
 from overlens.decisions.records import pair_of
 from overlens.errors import StoreError
 from overlens.finished import FinishedRun
-from overlens.finished_pairs import RUNGS, evidence_of, words_of
+from overlens.finished_pairs import RUNGS, Places, evidence_of, sides_of, words_of
 from overlens.report.html.records import ShownPair
 from overlens.verdicts import LOOK_ALIKE, VERDICTS
 
@@ -76,9 +76,8 @@ def shown_pairs(run: FinishedRun, most: int) -> tuple[ShownPair, ...]:
     """
     if not run.made(run.layout.pairs):
         return ()
-    table = _read_chosen(run, most)
-    rows = run.images.rows_by_name()
-    pairs = [_shown(run, one, rows) for one in table.to_pylist()]
+    table, left, right = _read_chosen(run, most)
+    pairs = [_shown(run, *one) for one in zip(table.to_pylist(), left.tolist(), right.tolist(), strict=True)]
     return tuple(sorted(pairs, key=lambda pair: (VERDICTS.index(pair.rung), pair.strength, pair.left, pair.right)))
 
 
@@ -95,7 +94,8 @@ def left_out(n_listed: Mapping[str, int], pairs: Sequence[ShownPair]) -> tuple[s
     return tuple(sentences)
 
 
-def _read_chosen(run: FinishedRun, most: int) -> "pyarrow.Table":
+def _read_chosen(run: FinishedRun, most: int) -> "tuple[pyarrow.Table, Places, Places]":
+    """Return the rows of the pairs to show, and the places of their left and right images."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -107,7 +107,8 @@ def _read_chosen(run: FinishedRun, most: int) -> "pyarrow.Table":
         places = np.array([VERDICTS.index(name) for name in verdicts.dictionary.to_pylist()], np.int16)
         codes = places[verdicts.indices.to_numpy()] if len(places) else np.zeros(0, np.int16)
         chosen = choose_pairs(codes, heads["strength"].to_numpy(), most)
-        return _take(file, chosen)
+        table = _take(file, chosen)
+        return table, *sides_of(run.images, table)
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         raise StoreError(f"{path} cannot be read ({error}); run overlens compute again") from error
 
@@ -126,8 +127,7 @@ def _take(file: Any, chosen: NDArray[np.intp]) -> "pyarrow.Table":  # noqa: ANN4
     return pa.concat_tables(parts)
 
 
-def _shown(run: FinishedRun, row: Mapping[str, Any], rows: Mapping[tuple[str, str], int]) -> ShownPair:
-    left, right = rows[row["dataset_a"], row["image_a"]], rows[row["dataset_b"], row["image_b"]]
+def _shown(run: FinishedRun, row: Mapping[str, Any], left: int, right: int) -> ShownPair:
     is_alike = row["verdict"] == VERDICTS[LOOK_ALIKE] and not row["decision"]
     return ShownPair(
         left,
@@ -145,6 +145,6 @@ def _shown(run: FinishedRun, row: Mapping[str, Any], rows: Mapping[tuple[str, st
 
 def _judged(run: FinishedRun, row: Mapping[str, Any], places: tuple[int, int]) -> str:
     """Return what a person said of a pair: up to now, or else before the run, of it or of images equal to it."""
-    digests = [run.images.digests[place] for place in places] if run.images.has_pictures else []
+    digests = [run.images.digest(place) for place in places] if run.images.has_pictures else []
     decision = run.decisions.get(pair_of(*digests)) if digests else None
     return decision.answer if decision is not None else row.get("decision") or ""

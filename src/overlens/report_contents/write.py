@@ -18,6 +18,7 @@ MODULES = (
     *(
         "finished.py",
         "finished_pairs.py",
+        "image_table.py",
         "decisions",
         "evidence.py",
         "verify",

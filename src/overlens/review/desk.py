@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from overlens.decisions.records import ANSWERS, COPY, DIGEST_BYTES, UNSURE, DecidedImage, Pair, pair_of
+from overlens.decisions.records import ANSWERS, COPY, UNSURE, DecidedImage, Pair, pair_of
 from overlens.decisions.store import DecisionStore
 from overlens.decisions.table import decisions_csv, import_decisions, parse_decisions
+from overlens.digests import DIGEST_BYTES
 from overlens.errors import DecodeError, StoreError
-from overlens.finished import NO_NUMBER, FinishedRun
+from overlens.finished import FinishedRun
 from overlens.finished_pairs import RUNGS, evidence_of, words_of
+from overlens.image_table import NO_NUMBER, NamedDigests
 from overlens.recall.measure import wilson_interval
 from overlens.report.style import dataset_colour
 from overlens.review.answers import AnswerReader, Answers
@@ -136,8 +138,8 @@ class Desk:
         label = int(images.labels[row])
         return {
             "row": row,
-            "dataset": images.dataset_names[images.datasets[row]],
-            "name": images.names[row],
+            "dataset": images.dataset(row),
+            "name": images.name(row),
             "label": "" if label == NO_NUMBER else images.label_names[label],
             "width": int(images.sizes_px[row, 0]),
             "height": int(images.sizes_px[row, 1]),
@@ -211,7 +213,7 @@ class Desk:
 
     def import_csv(self, text: str) -> dict[str, int]:
         """Take in a table of decisions; raises ConfigError if a line cannot be used."""
-        made = import_decisions(self.store, parse_decisions(text, self.run.images.digests_by_name()))
+        made = import_decisions(self.store, parse_decisions(text, NamedDigests(self.run.images)))
         return {"n_added": made.n_added, "n_same": made.n_known, "n_older": made.n_older}
 
     def _sample_progress(self, answers: Answers) -> dict[str, Any] | None:
@@ -239,11 +241,11 @@ class Desk:
 
     def _digests(self, place: int) -> Pair:
         left, right = self._sides(place)
-        return pair_of(self.run.images.digests[left], self.run.images.digests[right])
+        return pair_of(self.run.images.digest(left), self.run.images.digest(right))
 
     def _decided(self, row: int) -> DecidedImage:
         images = self.run.images
-        return DecidedImage(images.digests[row], images.dataset_names[images.datasets[row]], images.names[row])
+        return DecidedImage(images.digest(row), images.dataset(row), images.name(row))
 
 
 def parse_id(text: str) -> Pair:

@@ -7,7 +7,7 @@ those of the run's images, and the words of a pair are made when it is shown.
 Shapes: n images, m listed pairs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -17,18 +17,21 @@ from numpy.typing import NDArray
 from overlens.columns import require_columns
 from overlens.config import HASH_TYPES
 from overlens.decisions.records import ANSWERS, Pair
+from overlens.digests import DIGEST_BYTES
 from overlens.errors import ConfigError, StoreError
-from overlens.finished import FinishedRun, ImageTable
+from overlens.finished import FinishedRun
+from overlens.finished_pairs import sides_of
+from overlens.image_table import ImageTable
 from overlens.verdicts import VERDICTS
 
 if TYPE_CHECKING:
     import pyarrow
 
-BATCH_ROWS = 65_536
+BATCH_ROWS = 262_144
 REFUTED = len(VERDICTS)
 """Code of a machine verdict that is no rung: listed only because somebody decided the pair."""
 NO_COUNT = -1
-_NAMES = ("dataset_a", "image_a", "dataset_b", "image_b")
+_DIGEST = np.dtype(f"S{DIGEST_BYTES}")  # compares as its bytes do: all are of one length
 _MACHINE = (*VERDICTS, "refuted")
 _REALS = {
     "strengths": "strength",
@@ -112,10 +115,9 @@ class ListedPairs:
                 "images and without --no-verify"
             )
         try:
-            rows = run.images.rows_by_name()
             file = pq.ParquetFile(path)
-            parts = [_columns_of(batch, rows) for batch in file.iter_batches(BATCH_ROWS)]
-            parts.append(_columns_of(pa.RecordBatch.from_pylist([], file.schema_arrow), rows))
+            parts = [_columns_of(batch, run.images) for batch in file.iter_batches(BATCH_ROWS)]
+            parts.append(_columns_of(pa.RecordBatch.from_pylist([], file.schema_arrow), run.images))
         except (OSError, KeyError, ValueError, pa.ArrowException) as error:
             raise StoreError(f"{path} cannot be read ({error}); run overlens compute again") from error
         return cls(**{name: np.concatenate([part[name] for part in parts]) for name in parts[-1]})
@@ -142,20 +144,21 @@ class PairIndex:
     """Finds the pairs of two files: several, where images of the run have equal bytes.
 
     Attributes:
-        files: SHA-256 -> number of the file.
-        keys: `(m,)` int64 both numbers of each pair as one, ascending.
+        files: `(f,)` SHA-256 of each file, ascending, each once.
+        keys: `(m,)` int64 both places among the files of each pair as one number, ascending.
         places: `(m,)` int32 the pair of each key.
     """
 
-    files: Mapping[bytes, int]
+    files: NDArray[np.bytes_]
     keys: NDArray[np.int64]
     places: NDArray[np.int32]
 
     @classmethod
     def build(cls, images: ImageTable, pairs: ListedPairs) -> "PairIndex":
-        """Number the files of a run, and order its pairs by them."""
-        files: dict[bytes, int] = {}
-        numbers = np.array([files.setdefault(digest, len(files)) for digest in images.digests], np.int64)
+        """Number the files of a run, and order its pairs by them; raises ValueError if the run read no images."""
+        if images.digests is None:
+            raise ValueError("the run read no images")
+        files, numbers = np.unique(images.digests.view(_DIGEST)[:, 0], return_inverse=True)
         left, right = numbers[pairs.left], numbers[pairs.right]
         keys = np.minimum(left, right) * len(files) + np.maximum(left, right)
         places = np.argsort(keys, kind="stable").astype(np.int32)
@@ -163,10 +166,11 @@ class PairIndex:
 
     def find(self, pair: Pair) -> NDArray[np.int32]:
         """Return the places of the pairs of two files, ascending; none where the run lists none."""
-        numbers = sorted(self.files.get(digest, -1) for digest in pair)
-        if numbers[0] < 0:
+        sought = np.array(pair, _DIGEST)
+        numbers = np.searchsorted(self.files, sought)
+        if (numbers == len(self.files)).any() or (self.files[numbers] != sought).any():
             return self.places[:0]
-        key = numbers[0] * len(self.files) + numbers[1]
+        key = int(numbers.min()) * len(self.files) + int(numbers.max())
         start, end = np.searchsorted(self.keys, [key, key + 1])
         return self.places[start:end]
 
@@ -175,15 +179,12 @@ def _known(value: np.float32) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _columns_of(batch: "pyarrow.RecordBatch", rows: Mapping[tuple[str, str], int]) -> dict[str, Any]:
-    names = [batch.column(name).to_pylist() for name in _NAMES]
-    sides = [
-        np.array([rows[key] for key in zip(names[side], names[side + 1], strict=True)], np.int32) for side in (0, 2)
-    ]
+def _columns_of(batch: "pyarrow.RecordBatch", images: ImageTable) -> dict[str, Any]:
+    left, right = sides_of(images, batch)
     bits = [_whole(batch.column(f"{name}_bits"), np.int16) for name in HASH_TYPES]
     columns = {
-        "left": sides[0],
-        "right": sides[1],
+        "left": left,
+        "right": right,
         "rungs": _codes(batch.column("verdict"), VERDICTS),
         "machine_rungs": _codes(batch.column("machine_verdict"), _MACHINE),
         "decisions": _codes(batch.column("decision"), (None, *ANSWERS)),

@@ -6,9 +6,7 @@ and holds no place or name of a camera. A file is read only if its bytes are tho
 
 import hashlib
 import io
-import os
 from functools import lru_cache
-from pathlib import Path
 from threading import Lock
 
 import numpy as np
@@ -50,8 +48,8 @@ class Pictures:
             raise GoneError
         with self._one_at_a_time:  # a decoded file may take a gigabyte
             try:
-                data = Path(os.fsdecode(images.paths[row])).read_bytes()
-                if hashlib.sha256(data).digest() != images.digests[row]:
+                data = images.path(row).read_bytes()
+                if hashlib.sha256(data).digest() != images.digest(row):
                     raise GoneError
                 return _jpeg(thumbnail(decode_rgb(data), FULL_PX), FULL_QUALITY)
             except (OSError, DecodeError) as error:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from overlens.decisions.records import ANSWERS
 from overlens.errors import ConfigError
-from overlens.finished import ImageTable
+from overlens.image_table import ImageTable
 from overlens.review.pairs import ListedPairs
 from overlens.verdicts import EDITED, VERDICTS
 
@@ -145,6 +145,5 @@ def _has_label(images: ImageTable, label: str) -> NDArray[np.bool_]:
 
 def _has_text(images: ImageTable, text: str) -> NDArray[np.bool_]:
     sought = text.casefold()
-    of_names = np.fromiter((sought in name.casefold() for name in images.names), np.bool_, len(images))
     is_label = np.array([sought in name.casefold() for name in images.label_names] + [False], np.bool_)
-    return of_names | is_label[images.labels]  # the last place, -1, is that of images without a label
+    return images.with_text(text) | is_label[images.labels]  # the last place, -1, is that of images without a label

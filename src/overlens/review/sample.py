@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from overlens.decisions.records import ANSWERS, COPY, UNSURE, Decision, Pair
 from overlens.errors import ConfigError
-from overlens.finished import FinishedRun, ImageTable
+from overlens.finished import FinishedRun
+from overlens.image_table import ImageTable
 from overlens.review.audit import Estimate, Judged, Stratum, draw_units, estimate_copies
 from overlens.review.pairs import REFUTED, ListedPairs, PairIndex
 from overlens.verdicts import EDITED, SAME_PIXELS, VERDICTS
@@ -133,8 +134,8 @@ def draw_sample(images: ImageTable, pairs: ListedPairs, n: int, seed: int) -> Au
     strata: dict[Stratum, dict[str, int]] = {}
     open_pairs = zip(drawable[~is_certain].tolist(), surest[~is_certain].tolist(), strict=True)
     for image, place in open_pairs:
-        stratum = images.dataset_names[images.datasets[image]], VERDICTS[pairs.machine_rungs[place]]
-        strata.setdefault(stratum, {})[images.names[image]] = place
+        stratum = images.dataset(image), VERDICTS[pairs.machine_rungs[place]]
+        strata.setdefault(stratum, {})[images.name(image)] = place
     ordered = {stratum: strata[stratum] for stratum in sorted(strata)}
     drawn = draw_units({stratum: [*own] for stratum, own in ordered.items()}, n, seed)
     return AuditSample(

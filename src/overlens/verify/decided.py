@@ -19,7 +19,8 @@ from overlens.candidates.copies import join_pairs
 from overlens.candidates.find import CandidatePairs
 from overlens.candidates.signals import Signals, Sources, measure_signals
 from overlens.decisions.honoured import HonouredDecisions, Names
-from overlens.decisions.records import ANSWERS, COPY, DIGEST_BYTES, UNSURE, Decision, Pair, digest_answers
+from overlens.decisions.records import ANSWERS, COPY, UNSURE, Decision, Pair, digest_answers
+from overlens.digests import DIGEST_BYTES
 from overlens.groups.find import NO_GROUP, Groups
 from overlens.tables import valid_text
 from overlens.verdicts import EDITED

@@ -1,0 +1,208 @@
+"""The images of a finished run as columns: who they are, where their files and renditions lie.
+
+Names, paths and digests stay in Arrow's and numpy's flat memory, some 100 bytes an image with them all; as Python
+objects they would take several times as much. Text is made for the images that are shown.
+
+Shapes: n images of all datasets, k of them that are looked up.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from overlens.digests import DIGEST_BYTES
+from overlens.errors import StoreError
+from overlens.store.blobs import Blobs
+
+if TYPE_CHECKING:
+    import pyarrow
+
+NO_NUMBER = -1
+
+
+@dataclass(frozen=True, slots=True)
+class ImageTable:
+    """Every kept image of a run, dataset after dataset.
+
+    Attributes:
+        dataset_names: The datasets in the order of the run.
+        datasets: `(n,)` int16 place of each image's dataset, ascending.
+        names: `(n,)` text, name of each image.
+        label_names: The labels, as people should read them.
+        labels: `(n,)` int32 place of each image's label, or `NO_NUMBER`.
+        groups: `(n,)` int32 group of copies, or `NO_NUMBER`.
+        sizes_px: `(n, 2)` int32 width and height of the upright picture; 0 where not known.
+        paths: `(n,)` bytes, file of each; None where the run read none.
+        digests: `(n, 32)` uint8 SHA-256 of each file; None likewise.
+        renditions: Where the rendition of each is; None where the run kept none.
+    """
+
+    dataset_names: tuple[str, ...]
+    datasets: NDArray[np.int16]
+    names: "pyarrow.ChunkedArray"
+    label_names: tuple[str, ...]
+    labels: NDArray[np.int32]
+    groups: NDArray[np.int32]
+    sizes_px: NDArray[np.int32]
+    paths: "pyarrow.ChunkedArray | None"
+    digests: NDArray[np.uint8] | None
+    renditions: Blobs | None
+
+    def __len__(self) -> int:
+        return len(self.datasets)
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether the run read images."""
+        return self.digests is not None
+
+    def name(self, row: int) -> str:
+        """Return the name of an image."""
+        return str(self.names[row].as_py())
+
+    def dataset(self, row: int) -> str:
+        """Return the dataset of an image."""
+        return self.dataset_names[int(self.datasets[row])]
+
+    def path(self, row: int) -> Path:
+        """Return the file of an image; raises ValueError if the run read no images."""
+        if self.paths is None:
+            raise ValueError("the run read no images")
+        return Path(os.fsdecode(self.paths[row].as_py()))
+
+    def digest(self, row: int) -> bytes:
+        """Return the 32 bytes of SHA-256 of an image's file; raises ValueError if the run read no images."""
+        if self.digests is None:
+            raise ValueError("the run read no images")
+        return bytes(self.digests[row])
+
+    def rows_of(self, datasets: Sequence[str], names: Sequence[str]) -> NDArray[np.int32]:
+        """Return `(k,)` int32 places of images by dataset and name, `NO_NUMBER` where the run has no such image.
+
+        Args:
+            datasets: `(k,)` dataset of each; an Arrow array is as good as a list.
+            names: `(k,)` name of each; likewise.
+        """
+        owners = _places_in(_texts(self.dataset_names), datasets)
+        sought = _texts(names)
+        found = np.full(len(owners), NO_NUMBER, np.int32)
+        for owner in np.unique(owners[owners >= 0]).tolist():
+            start, end = np.searchsorted(self.datasets, [owner, owner + 1]).tolist()
+            own = np.flatnonzero(owners == owner)
+            there = _places_in(self.names.slice(start, end - start), sought.take(own))
+            found[own] = np.where(there >= 0, there + start, NO_NUMBER)
+        return found
+
+    def with_text(self, text: str) -> NDArray[np.bool_]:
+        """Return `(n,)` which images have a text in their name, whatever its case."""
+        import pyarrow.compute as pc
+
+        return np.asarray(pc.match_substring(self.names, text, ignore_case=True).to_numpy(), np.bool_)
+
+
+class NamedDigests(Mapping[tuple[str, str], bytes]):
+    """Dataset and name of an image -> SHA-256 of its file; empty for a run that read no images."""
+
+    def __init__(self, images: ImageTable) -> None:
+        self._images = images
+
+    def __getitem__(self, key: tuple[str, str]) -> bytes:
+        row = int(self._images.rows_of([key[0]], [key[1]])[0]) if self._images.has_pictures else NO_NUMBER
+        if row == NO_NUMBER:
+            raise KeyError(key)
+        return self._images.digest(row)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return ((self._images.dataset(row), self._images.name(row)) for row in range(len(self)))
+
+    def __len__(self) -> int:
+        return len(self._images) if self._images.has_pictures else 0
+
+
+def read_images(path: Path, root: Path, datasets: Sequence[str]) -> ImageTable:
+    """Read the table of images of a run.
+
+    Args:
+        path: The table.
+        root: Folder below which the shards of renditions lie.
+        datasets: The datasets in the order of the run.
+
+    Raises:
+        StoreError: The table cannot be read.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.ParquetFile(path).read().unify_dictionaries()
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"{path} cannot be read ({error}); run overlens compute again") from error
+    owners = {name: place for place, name in enumerate(datasets)}
+    names, codes = _dictionary(table["dataset"])
+    of_code = np.array([owners[name] for name in names], np.int16)
+    label_names, labels = _dictionary(table["label"])
+    is_read = table["path"].null_count == 0
+    return ImageTable(
+        tuple(datasets),
+        of_code[codes] if len(names) else np.zeros(0, np.int16),
+        table["image"],
+        label_names,
+        labels,
+        _numbers(table["group"], NO_NUMBER).astype(np.int32),
+        np.stack([_numbers(table[side], 0) for side in ("width", "height")], axis=1).astype(np.int32),
+        table["path"] if is_read else None,
+        _digests(table["sha256"]) if is_read else None,
+        _blobs(table, root) if table["shard"].null_count == 0 else None,
+    )
+
+
+def _digests(column: "pyarrow.ChunkedArray") -> NDArray[np.uint8]:
+    import pyarrow as pa
+
+    fixed = column.cast(pa.binary(DIGEST_BYTES))
+    parts = [
+        np.frombuffer(chunk.buffers()[1], np.uint8).reshape(-1, DIGEST_BYTES)[chunk.offset : chunk.offset + len(chunk)]
+        for chunk in fixed.chunks
+        if len(chunk)
+    ]
+    return np.concatenate([np.zeros((0, DIGEST_BYTES), np.uint8), *parts])
+
+
+def _texts(texts: Any) -> "pyarrow.Array | pyarrow.ChunkedArray":  # noqa: ANN401 - pyarrow has no types
+    """Return texts as an array of Arrow, whether they come as one, as a dictionary or as a sequence."""
+    import pyarrow as pa
+
+    column = texts if isinstance(texts, pa.Array | pa.ChunkedArray) else pa.array(texts, pa.string())
+    return column.cast(pa.string())
+
+
+def _places_in(known: "pyarrow.Array | pyarrow.ChunkedArray", sought: Sequence[str]) -> NDArray[np.int64]:
+    """Return the place of each text among the known ones, `NO_NUMBER` where it is none of them."""
+    import pyarrow.compute as pc
+
+    return _numbers(pc.index_in(_texts(sought), value_set=known), NO_NUMBER)
+
+
+def _dictionary(column: "pyarrow.ChunkedArray") -> tuple[tuple[str, ...], NDArray[np.int32]]:
+    """Return the texts of a column, and the place of each row's text among them, -1 where it has none."""
+    encoded = column.combine_chunks()
+    names = tuple(encoded.dictionary.to_pylist())
+    return names, _numbers(encoded.indices, NO_NUMBER).astype(np.int32)
+
+
+def _numbers(column: "pyarrow.ChunkedArray | pyarrow.Array", missing: int) -> NDArray[np.int64]:
+    import pyarrow as pa
+
+    filled = column.cast(pa.int64()).fill_null(missing)
+    return np.asarray(filled.to_numpy(), np.int64)
+
+
+def _blobs(table: "pyarrow.Table", root: Path) -> Blobs:
+    folders, shards = _dictionary(table["shard"])
+    extents = np.stack([_numbers(table[name], 0) for name in ("start", "end", "crc32")], axis=1)
+    return Blobs(tuple(root / folder for folder in folders), shards.astype(np.intp), extents)
