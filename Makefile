@@ -1,5 +1,5 @@
 # Everything runs in a local virtual environment that these targets make from pyproject.toml and constraints.txt.
-#   make demo    three small datasets, the whole analysis        make test    all tests
+#   make demo    three small datasets, the whole analysis        make test    the tests, some minutes
 #   make lint    ruff and mypy                                   make help    the rest
 
 PYTHON ?= python3
@@ -10,11 +10,11 @@ PIP := -m pip --disable-pip-version-check install --quiet
 INPUTS := pyproject.toml constraints.txt Makefile
 EXTRAS := demo,pandas,review
 
-.PHONY: help demo test test-fast test-torch bench lint format clean
+.PHONY: help demo test test-slow test-torch bench lint format clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -3
-	@echo "  make test-fast   tests without the slow ones: whole runs on real images, killed runs"
+	@echo "  make test-slow   whole runs on real images, runs that are killed, pages in a real browser"
 	@echo "  make test-torch  tests of the extra torch, with its CPU build, in $(TORCH_VENV)"
 	@echo "  make bench       speed and memory beside those of others, in $(RIVALS): writes benchmarks/RESULTS.md and pictures;"
 	@echo "                   ONLY=NAME measures one row, FULL=1 takes the large sizes"
@@ -24,11 +24,12 @@ help:
 demo: $(VENV)/.installed
 	$(VENV)/bin/overlens demo
 
-test: test-fast
-	$(VENV)/bin/python -m pytest -m slow
+test: $(VENV)/.installed-dev
+	$(VENV)/bin/python -m pytest -m "not slow" --numprocesses auto --maxprocesses 8 --dist loadfile
 
-test-fast: $(VENV)/.installed-dev
-	$(VENV)/bin/python -m pytest -m "not slow"
+# One after the other: some of them measure time.
+test-slow: $(VENV)/.installed-dev
+	$(VENV)/bin/python -m pytest -m slow
 
 test-torch: $(TORCH_VENV)/.installed-dev
 	$(TORCH_VENV)/bin/python -m pytest -m torch

@@ -30,6 +30,7 @@ from pictures import make_detailed, unrendered_pictures
 
 Image = tuple[str, str]
 NAMES = ("first", "second")
+pytestmark = pytest.mark.usefixtures("unrendered")
 
 
 def grey(seed: int) -> np.ndarray:
@@ -59,12 +60,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_bytes(encode_picture(pixels, "BMP" if name.endswith("bmp") else "PNG"))
     return root
-
-
-@pytest.fixture(autouse=True)
-def unrendered() -> Iterator[None]:
-    with unrendered_pictures():
-        yield
 
 
 class Desk:

@@ -348,7 +348,7 @@ def test_stratified_takes_the_most_frequent_ties_by_class_id():
 def test_long_tail_prefers_rare_classes_and_random_does_not():
     labels = [f"r{i}" for i in range(10) for _ in range(2)] + [f"f{i}" for i in range(10) for _ in range(40)]
     keys = [str(i) for i in range(len(labels))]
-    config = FewShotConfig(k_shots=(1,), n_classes=5, n_seeds=100)
+    config = FewShotConfig(k_shots=(1,), n_classes=5, n_seeds=100, n_episodes=1)
     drawn = draw_splits(LabelledImages("D", keys, labels), config=config).drawn
     rare = {s: sum(x[0] == "r" for split in drawn if split.strategy == s for x in split.labels) for s in STRATEGIES}
     assert rare["long_tail"] > 450
@@ -357,7 +357,7 @@ def test_long_tail_prefers_rare_classes_and_random_does_not():
 
 
 def test_seeds_give_different_splits():
-    config = FewShotConfig(k_shots=(1,), n_classes=3, n_seeds=20)
+    config = FewShotConfig(k_shots=(1,), n_classes=3, n_seeds=20, n_episodes=1)
     drawn = draw_splits(LabelledImages("D", KEYS, LABELS), config=config).drawn
     for strategy in STRATEGIES:
         assert len({split.names for split in drawn if split.strategy == strategy}) > 5

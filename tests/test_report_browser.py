@@ -1,23 +1,17 @@
 """The report in a real browser: what a hand, a keyboard, a screen reader and a hostile name do with it."""
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from browsers import LAPTOP, PHONE, axe_source, serious_faults
 from overlens.report.html.page import render_index, render_report
 from overlens.report.views import share_text
 from report_samples import HOSTILE, large_report, small_report
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.slow  # a browser draws in software here
-ROOT = Path(__file__).parents[1]
-AXE = Path(os.environ.get("AXE_CORE", ROOT / "node_modules" / "axe-core" / "axe.min.js"))
-ARGUMENTS = ["--disable-dev-shm-usage", "--no-sandbox", "--enable-unsafe-swiftshader"]  # WebGL without a graphics card
-LAPTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 
 class Watched:
@@ -52,19 +46,6 @@ class Watched:
 
 
 Opener = Callable[..., "api.Page"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["api.Browser"]:
-    if CHROMIUM is None:
-        pytest.skip("no chromium on the path; name one by CHROMIUM")
-    with api.sync_playwright() as playwright:
-        try:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        except api.Error as error:
-            pytest.skip(f"{CHROMIUM} does not start here: {error.message.splitlines()[0]}")
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -456,8 +437,7 @@ def test_command_is_offered_for_copying(open_page):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("part", ["page", "pair", "phone", "index"])
 def test_axe_finds_no_serious_fault(open_page, tmp_path, scheme, part):
-    if not AXE.is_file():
-        pytest.skip(f"no axe-core at {AXE}: npm install axe-core, or name axe.min.js by AXE_CORE")
+    source = axe_source()
     path = tmp_path / "index.html"
     path.write_text(render_index(small_report()), encoding="utf-8")
     options = {"color_scheme": scheme, "viewport": PHONE if part == "phone" else LAPTOP}
@@ -467,10 +447,8 @@ def test_axe_finds_no_serious_fault(open_page, tmp_path, scheme, part):
     if part == "pair":
         page.locator(".card .open").nth(2).click()
         page.keyboard.press("2")
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate("async () => (await axe.run()).violations")
-    serious = [one for one in found if one["impact"] in ("serious", "critical")]
-    assert not serious, [(one["id"], [node["html"][:120] for node in one["nodes"][:3]]) for one in serious]
+    page.evaluate(source)
+    assert not serious_faults(page)
 
 
 def test_a_large_page_opens_within_three_seconds(open_page, tmp_path):

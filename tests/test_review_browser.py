@@ -1,7 +1,6 @@
 """The review desk in a real browser, before a real server: hands, keys, two windows, a killed server, hostile names."""
 
 import io
-import os
 import re
 import shutil
 import signal
@@ -18,6 +17,7 @@ import pytest
 from PIL import Image
 
 import overlens
+from browsers import LAPTOP, PHONE, axe_source, serious_faults
 from overlens.decisions.store import DecisionStore
 from overlens.layout import CrossLayout
 from overlens.testing import encode_picture, make_picture
@@ -26,11 +26,7 @@ from pictures import unrendered_pictures
 api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytest.importorskip("uvicorn", reason="the extra review is not installed")
 pytest.importorskip("starlette", reason="the extra review is not installed")
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.slow  # a browser draws in software here
-ROOT = Path(__file__).parents[1]
-AXE = Path(os.environ.get("AXE_CORE", ROOT / "node_modules" / "axe-core" / "axe.min.js"))
-LAPTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 N_SHARED = 24
 HOSTILE = (
     "<img src=x onerror=alert(1)>.png",
@@ -128,21 +124,6 @@ def desk(finished: Path, tmp_path: Path) -> Iterator[Desk]:
     desk.start()
     yield desk
     desk.kill()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["api.Browser"]:
-    if CHROMIUM is None:
-        pytest.skip("no chromium on the path; name one by CHROMIUM")
-    with api.sync_playwright() as playwright:
-        try:
-            browser = playwright.chromium.launch(
-                executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
-            )
-        except api.Error as error:
-            pytest.skip(f"{CHROMIUM} does not start here: {error.message.splitlines()[0]}")
-        yield browser
-        browser.close()
 
 
 Opener = Callable[..., "api.Page"]
@@ -642,9 +623,7 @@ def test_the_desk_never_scrolls_sideways(open_page, view):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("part", ["pair", "filters", "help", "answers", "phone", "gone"])
 def test_axe_finds_no_serious_fault(open_page, desk, scheme, part):
-    if not AXE.is_file():
-        pytest.skip(f"no axe-core at {AXE}: npm install axe-core, or name axe.min.js by AXE_CORE")
-    source = AXE.read_text(encoding="utf-8")
+    source = axe_source()
     expects = "Failed to load resource" if part == "gone" else ""
     page = open_page(color_scheme=scheme, viewport=PHONE if part == "phone" else LAPTOP, expects=expects)
     press(page, "c")
@@ -656,6 +635,4 @@ def test_axe_finds_no_serious_fault(open_page, desk, scheme, part):
         page.keyboard.press("n")
         api.expect(page.locator("#gone")).to_be_visible()
     page.evaluate(source)
-    found = page.evaluate("async () => (await axe.run()).violations")
-    serious = [one for one in found if one["impact"] in ("serious", "critical")]
-    assert not serious, [(one["id"], [node["html"][:120] for node in one["nodes"][:3]]) for one in serious]
+    assert not serious_faults(page)

@@ -1,5 +1,4 @@
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,9 @@ import overlens
 from overlens.candidates.copies import MOST_FULL
 from overlens.layout import CrossLayout
 from overlens.testing import FakeEncoder, encode_picture
-from pictures import make_detailed, unrendered_pictures
+from pictures import make_detailed
+
+pytestmark = pytest.mark.usefixtures("unrendered")
 
 
 def rows_of(folder: Path, output: Path, **options: Any) -> list[dict[str, Any]]:
@@ -38,12 +39,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_bytes(encode_picture(pixels, "BMP" if name.endswith("bmp") else "PNG"))
     return root
-
-
-@pytest.fixture(autouse=True)
-def unrendered() -> Iterator[None]:
-    with unrendered_pictures():
-        yield
 
 
 def test_every_pair_of_equal_images_has_the_verdict_of_their_first(folder: Path, tmp_path: Path) -> None:
