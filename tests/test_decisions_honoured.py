@@ -17,7 +17,7 @@ from overlens.cli.dedupe import _print as print_removal
 from overlens.cli.summary import print_summary
 from overlens.config import DatasetSpec, EncoderConfig, RunConfig
 from overlens.decisions.honoured import HonouredDecisions
-from overlens.decisions.records import DecidedImage
+from overlens.decisions.records import DecidedImage, Occasion
 from overlens.decisions.store import DecisionStore
 from overlens.dedupe.run import dedupe
 from overlens.finished import FinishedRun
@@ -75,10 +75,10 @@ class Desk:
         return DecidedImage(digest, *name.split("/"))
 
     def decide(self, one: str, other: str, answer: str) -> None:
-        self.store.decide(self.image(one), self.image(other), answer, origin="desk")
+        self.store.decide(self.image(one), self.image(other), answer, Occasion("desk"))
 
     def undo(self) -> None:
-        assert self.store.undo(origin="desk") is not None
+        assert self.store.undo() is not None
 
     def run(self, **options: Any) -> Analysis:
         datasets = [f"{name}={self.folder / name}" for name in NAMES]
@@ -197,7 +197,7 @@ def test_unsure_changes_nothing_and_other_images_are_counted(desk: Desk):
     desk.decide("first/1.png", "second/crop.png", "unsure")
     desk.decide("first/3.png", "second/other.png", "unsure")
     elsewhere = DecidedImage(bytes(32), "gone", "gone.png")
-    desk.store.decide(elsewhere, desk.image("first/0.png"), "copy", origin="desk")
+    desk.store.decide(elsewhere, desk.image("first/0.png"), "copy", Occasion("desk"))
     desk.run()
     assert {pair: {**row, "decision": None} for pair, row in desk.rows().items()} == before
     assert desk.rows()["first/1.png", "second/crop.png"]["decision"] == "unsure"

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from overlens.config import DatasetSpec, RunConfig
-from overlens.decisions.records import ANSWERS, DecidedImage, Decision, digest_answers
-from overlens.decisions.store import DecisionStore
+from overlens.decisions.records import (
+    ANSWERS,
+    DecidedImage,
+    Decision,
+    Occasion,
+    digest_answers,
+    digest_decisions,
+)
+from overlens.decisions.store import DecisionStore, LogChanges, LogState, OverruledError
 from overlens.errors import ConfigError, StoreError
 from overlens.layout import CrossLayout
 from overlens.leftovers import find_files
@@ -41,34 +49,34 @@ def store(tmp_path: Path) -> DecisionStore:
 
 
 def test_to_read_makes_no_file(store: DecisionStore):
-    assert store.latest() == {} and store.history() == () and store.undo(origin="desk") is None
+    assert store.latest() == {} and store.history() == () and store.undo() is None
     assert not store.path.parent.exists()
 
 
 def test_a_decision_comes_back_as_it_was_made(store: DecisionStore):
     evidence = {"verdict": "edited", "strength": 0.91, "words": ["mirrored", "🙂"]}
     made = store.decide(
-        image(2, NASTY[1]), image(1, NASTY[0]), "copy", origin="sample:audit", session="w1", evidence=evidence, note="?"
+        image(2, NASTY[1]), image(1, NASTY[0]), "copy", Occasion("sample:audit", session="w1", shown=evidence, note="?")
     )
     assert (made.number, made.left.digest, made.right.image) == (1, bytes([1]) * 32, NASTY[1])
     assert made.decided_at.endswith("Z") and len(made.decided_at) == len("2026-01-31T12:00:00.000Z")
     assert store.history() == (made,)
     assert store.latest() == {(bytes([1]) * 32, bytes([2]) * 32): made}
-    assert dict(store.history()[0].evidence) == evidence
+    assert dict(store.history()[0].occasion.shown) == evidence
 
 
 @pytest.mark.parametrize("name", NASTY, ids=ascii)
 def test_any_name_is_only_a_name(store: DecisionStore, name: str):
-    store.decide(image(1, name), DecidedImage(bytes(32), name, name), "unsure", origin=name, session=name, note=name)
+    store.decide(image(1, name), DecidedImage(bytes(32), name, name), "unsure", Occasion(name, session=name, note=name))
     kept = store.history()[0]
-    assert {kept.left.image, kept.origin, kept.session, kept.note} == {name}
-    taken_back = store.undo(origin=name, session=name)
+    assert {kept.left.image, kept.origin, kept.occasion.session, kept.note} == {name}
+    taken_back = store.undo(name)
     assert taken_back is not None and taken_back.undone_at is not None and not store.latest()
 
 
 def test_a_name_that_is_no_unicode_is_spelled_out(store: DecisionStore):
     name = os.fsdecode(b"caf\xe9.png")
-    kept = store.decide(image(1, name), image(1, name), "copy", origin="desk")
+    kept = store.decide(image(1, name), image(1, name), "copy", Occasion("desk"))
     assert kept.left.image == "caf\\udce9.png" and store.history() == (kept,)
 
 
@@ -93,12 +101,14 @@ def test_decide_and_undo_do_what_a_list_does(tmp_path_factory: pytest.TempPathFa
     n_made = 0
     for kind, one, other, answer, session in steps:
         if kind == "decide":
-            store.decide(image(one), image(other), answer, origin="desk", session=session)
-            model.append(((min(one, other), max(one, other)), answer, session))
-            n_made += 1
+            said = (min(one, other), max(one, other)), answer, session
+            store.decide(image(one), image(other), answer, Occasion("desk", session=session))
+            if [entry for entry in model if entry[0] == said[0]][-1:] != [said]:  # said again: nothing new
+                model.append(said)
+                n_made += 1
         else:
             own = [place for place, entry in enumerate(model) if entry[2] == session]
-            undone = store.undo(origin="desk", session=session)
+            undone = store.undo(session)
             assert (undone is None) == (not own)
             if own:
                 assert undone is not None and undone.answer == model.pop(own[-1])[1]
@@ -108,26 +118,26 @@ def test_decide_and_undo_do_what_a_list_does(tmp_path_factory: pytest.TempPathFa
 
 
 def test_undo_stays_within_its_window(store: DecisionStore):
-    store.decide(image(1), image(2), "copy", origin="desk", session="left")
-    store.decide(image(1), image(2), "not a copy", origin="desk", session="right")
-    assert store.undo(origin="desk", session="middle") is None
-    assert store.undo(origin="sample:a", session="left") is None
-    store.undo(origin="desk", session="left")
+    store.decide(image(1), image(2), "copy", Occasion("desk", session="left"))
+    store.decide(image(1), image(2), "not a copy", Occasion("desk", session="right"))
+    assert store.undo("middle") is None
+    assert store.undo("sample:a") is None
+    store.undo("left")
     assert [one.answer for one in store.latest().values()] == ["not a copy"]
-    store.undo(origin="desk", session="right")
+    store.undo("right")
     assert store.latest() == {} and len(store.history()) == 2
 
 
 @pytest.mark.parametrize("answer", ["yes", "", "Copy"])
 def test_only_known_answers_are_kept(store: DecisionStore, answer: str):
     with pytest.raises(ConfigError, match="allowed: copy, not a copy, same scene, unsure"):
-        store.decide(image(1), image(2), answer, origin="desk")
+        store.decide(image(1), image(2), answer, Occasion("desk"))
     assert not store.path.exists()
 
 
 def test_evidence_that_is_no_json_keeps_nothing(store: DecisionStore):
     with pytest.raises(ValueError, match="not JSON compliant"):
-        store.decide(image(1), image(2), "copy", origin="desk", evidence={"cosine": float("nan")})
+        store.decide(image(1), image(2), "copy", Occasion("desk", shown={"cosine": float("nan")}))
     assert store.latest() == {}
 
 
@@ -139,7 +149,7 @@ def test_an_image_needs_a_whole_digest():
 def _decide_many(path: Path, start: int) -> None:
     store = DecisionStore(path)
     for number in range(100):
-        store.decide(image(start), image(number), ANSWERS[number % 4], origin="desk", session=str(start))
+        store.decide(image(start), image(number), ANSWERS[number % 4], Occasion("desk", session=str(start)))
 
 
 def test_two_processes_at_once_lose_nothing(store: DecisionStore):
@@ -153,13 +163,13 @@ def test_two_processes_at_once_lose_nothing(store: DecisionStore):
     history = store.history()
     assert [one.number for one in history] == list(range(1, 201)) and len(store.latest()) == 200
     for session in ("201", "202"):
-        assert [one.left.digest[0] for one in history if one.session == session] == list(range(100))
+        assert [one.left.digest[0] for one in history if one.occasion.session == session] == list(range(100))
 
 
 def test_many_threads_at_once_lose_nothing(store: DecisionStore):
     def work(start: int) -> None:
         for number in range(5):
-            store.decide(image(start), image(number), "copy", origin="desk", session=str(start))
+            store.decide(image(start), image(number), "copy", Occasion("desk", session=str(start)))
             assert store.latest()
 
     threads = [threading.Thread(target=work, args=(100 + start,)) for start in range(6)]
@@ -173,13 +183,13 @@ def test_many_threads_at_once_lose_nothing(store: DecisionStore):
 WRITER = """
 import sys
 from pathlib import Path
-from overlens.decisions.records import DecidedImage
+from overlens.decisions.records import DecidedImage, Occasion
 from overlens.decisions.store import DecisionStore
 
 store = DecisionStore(Path(sys.argv[1]))
 for number in range(100_000):
     image = DecidedImage(number.to_bytes(32, "big"), "a", f"{number}.png")
-    store.decide(image, image, "copy", origin="desk")
+    store.decide(image, image, "copy", Occasion("desk"))
     sys.stdout.write(f"{number}\\n")
     sys.stdout.flush()
 """
@@ -197,16 +207,16 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(store: DecisionStore
     acknowledged = n_acknowledged + sum(bool(line) for line in rest[:-1])
     kept = [int.from_bytes(one.left.digest, "big") for one in store.history()]
     assert len(kept) >= acknowledged and kept == list(range(len(kept)))
-    store.decide(image(255), image(255), "unsure", origin="desk")
+    store.decide(image(255), image(255), "unsure", Occasion("desk"))
     assert len(store.history()) == len(kept) + 1
 
 
 def test_a_newer_file_is_left_alone(store: DecisionStore):
-    store.decide(image(1), image(2), "copy", origin="desk")
+    store.decide(image(1), image(2), "copy", Occasion("desk"))
     with sqlite3.connect(store.path) as connection:
         connection.execute("PRAGMA user_version = 7")
     connection.close()
-    for use in (store.latest, lambda: store.decide(image(1), image(2), "unsure", origin="desk")):
+    for use in (store.latest, lambda: store.decide(image(1), image(2), "unsure", Occasion("desk"))):
         with pytest.raises(StoreError, match=r"newer version of overlens \(its format is 7.*update"):
             use()
 
@@ -220,14 +230,14 @@ def test_a_database_of_another_program_is_left_alone(store: DecisionStore):
     with pytest.raises(StoreError, match="of another program; move it away"):
         store.latest()
     with pytest.raises(StoreError, match="of another program"):
-        store.decide(image(1), image(2), "copy", origin="desk")
+        store.decide(image(1), image(2), "copy", Occasion("desk"))
     assert store.path.read_bytes()[100:] == before[100:]
 
 
 @pytest.mark.parametrize("damage", ["head", "middle", "answer"])
 def test_a_damaged_file_is_told_and_kept(store: DecisionStore, damage: str):
     when = "2026-01-31T12:00:00.000Z"
-    store.append([Decision(0, image(n), image(n), "copy", when, "desk", note="x" * 50) for n in range(200)])
+    store.append([Decision(0, image(n), image(n), "copy", when, Occasion("desk", note="x" * 50)) for n in range(200)])
     if damage == "answer":
         connection = sqlite3.connect(store.path)
         connection.execute("UPDATE decisions SET answer = 'perhaps' WHERE number = 7")
@@ -247,15 +257,15 @@ def test_a_damaged_file_is_told_and_kept(store: DecisionStore, damage: str):
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StoreError, match="nothing was kept"):
-        DecisionStore(tmp_path / "file" / "decisions.sqlite").decide(image(1), image(2), "copy", origin="desk")
+        DecisionStore(tmp_path / "file" / "decisions.sqlite").decide(image(1), image(2), "copy", Occasion("desk"))
     (tmp_path / "decisions.sqlite").mkdir()
     with pytest.raises(StoreError, match="nothing was kept"):
-        DecisionStore(tmp_path / "decisions.sqlite").decide(image(1), image(2), "copy", origin="desk")
+        DecisionStore(tmp_path / "decisions.sqlite").decide(image(1), image(2), "copy", Occasion("desk"))
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="this user may write everywhere")
 def test_decisions_can_be_read_where_nothing_can_be_written(store: DecisionStore):
-    store.decide(image(1), image(2), "copy", origin="desk")
+    store.decide(image(1), image(2), "copy", Occasion("desk"))
     store.path.parent.chmod(0o555)
     try:
         assert len(store.latest()) == 1
@@ -266,7 +276,7 @@ def test_decisions_can_be_read_where_nothing_can_be_written(store: DecisionStore
 def test_decisions_are_no_result_of_a_run(tmp_path: Path):
     cross = CrossLayout(tmp_path)
     store = DecisionStore(cross.decisions)
-    store.decide(image(1), image(2), "copy", origin="desk")
+    store.decide(image(1), image(2), "copy", Occasion("desk"))
     for path in cross.of_decisions:
         path.touch()
     (cross.folder / "overlap.json").write_text("{}")
@@ -274,20 +284,100 @@ def test_decisions_are_no_result_of_a_run(tmp_path: Path):
     assert list(found) == [cross.overlap]
 
 
-def test_the_digest_of_answers_tells_what_counts_and_nothing_else(store: DecisionStore):
-    assert digest_answers(store.latest()) == ""
-    store.decide(image(1), image(2), "copy", origin="desk")
-    first = digest_answers(store.latest())
-    store.decide(image(2, "renamed"), image(1), "copy", origin="sample:a", note="again")
-    assert digest_answers(store.latest()) == first
-    store.decide(image(1), image(2), "unsure", origin="desk")
-    assert digest_answers(store.latest()) != first
-    store.undo(origin="desk")
-    assert digest_answers(store.latest()) == first
+def window(session: str) -> Occasion:
+    return Occasion("desk", session=session)
+
+
+def test_to_say_again_what_counts_keeps_nothing_new(store: DecisionStore):
+    first = store.decide(image(1), image(2), "copy", window("left"), seen=0)
+    assert store.decide(image(2), image(1), "copy", window("left"), seen=0) == first
+    store.decide(image(1), image(2), "copy", replace(window("left"), note="a crop"), seen=first.number)
+    assert [one.note for one in store.history()] == ["", "a crop"]
+    store.decide(image(1), image(2), "copy", replace(window("right"), note="a crop"), seen=2)
+    assert len(store.history()) == 3, "two people who say the same are two"
+
+
+def test_nobody_overrules_what_he_did_not_see(store: DecisionStore):
+    first = store.decide(image(1), image(2), "copy", window("left"), seen=0)
+    with pytest.raises(OverruledError, match="answered this pair: copy meanwhile, so nothing was changed") as raised:
+        store.decide(image(1), image(2), "not a copy", window("right"), seen=0)
+    assert raised.value.latest == first and store.history() == (first,)
+    store.decide(image(1), image(2), "not a copy", window("right"), seen=first.number)
+    assert [one.answer for one in store.latest().values()] == ["not a copy"]
+    store.undo("right")
+    store.undo("left")
+    with pytest.raises(OverruledError, match="took back the answer to this pair meanwhile") as raised:
+        store.decide(image(1), image(2), "unsure", window("middle"), seen=first.number)
+    assert raised.value.latest is None and store.latest() == {}
+
+
+def test_any_answer_that_counts_can_be_taken_back(store: DecisionStore):
+    first = store.decide(image(1), image(2), "copy", window("left"))
+    second = store.decide(image(1), image(2), "unsure", window("right"))
+    for number in (first.number, 77):
+        with pytest.raises(OverruledError):
+            store.take_back(number)
+    assert store.take_back(second.number).undone_at is not None
+    assert store.latest() == {first.pair: first}
+    store.take_back(first.number)
+    with pytest.raises(OverruledError):
+        store.take_back(first.number)
+    assert store.latest() == {} and len(store.history()) == 2
+
+
+@given(STEPS, st.sets(st.integers(0, 14)))
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_is_read_on_is_the_whole_log(tmp_path_factory: pytest.TempPathFactory, steps: list[Step], looks: set[int]):
+    store = DecisionStore(tmp_path_factory.mktemp("changes") / "decisions.sqlite")
+    state, known, undone = LogState(), {}, frozenset()
+    for place, (kind, one, other, answer, session) in enumerate([*steps, ("undo", 0, 0, "", "one")]):
+        if kind == "decide":
+            store.decide(image(one), image(other), answer, window(session))
+        else:
+            store.undo(session)
+        if place in looks or place == len(steps):
+            changes = store.changes(state)
+            state, known = changes.state, known | {one.number: one for one in changes.decisions}
+            undone = changes.undone or undone
+    holding = [one for number, one in sorted(known.items()) if number not in undone]
+    wanted = {pair: one.number for pair, one in store.latest().items()}
+    assert {one.pair: one.number for one in holding} == wanted
+    assert store.changes(state) == LogChanges(state, (), frozenset())
+
+
+def test_samples_are_kept_in_their_order(store: DecisionStore):
+    assert store.samples() == ()
+    for size, seed in ((20, 0), (20, 0), (40, 0), (20, 0)):
+        store.record_sample(size, seed)
+    assert store.samples() == ((20, 0), (40, 0), (20, 0)) and store.history() == ()
+
+
+def test_the_digest_of_answers_tells_what_they_say_of_a_run_and_nothing_else(store: DecisionStore):
+    places = {bytes([number]) * 32: number for number in (1, 2, 3)} | {bytes([4]) * 32: 2}
+
+    def digest() -> str:
+        return digest_answers(store.latest().values(), places)
+
+    assert digest() == ""
+    store.decide(image(1), image(2), "copy", Occasion("desk"))
+    first = digest()
+    assert first
+    for _ in "again", "and again":
+        store.decide(image(2, "renamed"), image(1), "copy", Occasion("sample:a", note="again"))
+        store.decide(image(1), image(9), "not a copy", Occasion("desk"))  # an image that is not in the run
+        store.decide(image(2), image(4), "not a copy", Occasion("desk"))  # equal pixels
+        store.decide(image(2), image(3), "unsure", Occasion("desk"))
+        assert digest() == first
+    store.append([Decision(0, image(1), image(4), "not a copy", "9999-01-01T00:00:00.000Z", Occasion("desk"))])
+    second = digest()
+    assert second not in ("", first), "of equal pixels the later answer counts"
+    store.decide(image(1), image(2), "copy", Occasion("desk"))
+    assert digest() == second
+    assert digest_decisions(store.latest().values()) != ""
 
 
 def test_a_decision_knows_its_pair():
-    one = Decision(0, image(1), image(2), "copy", "2026-01-31T12:00:00.000Z", "desk")
+    one = Decision(0, image(1), image(2), "copy", "2026-01-31T12:00:00.000Z", Occasion("desk"))
     assert one.pair == (bytes([1]) * 32, bytes([2]) * 32)
     with pytest.raises(ValueError, match="lower digest"):
-        Decision(0, image(2), image(1), "copy", "2026-01-31T12:00:00.000Z", "desk")
+        Decision(0, image(2), image(1), "copy", "2026-01-31T12:00:00.000Z", Occasion("desk"))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from overlens.decisions.records import ANSWERS, DecidedImage, Decision, Pair
+from overlens.decisions.records import ANSWERS, DecidedImage, Decision, Occasion, Pair
 from overlens.decisions.store import DecisionStore
 from overlens.decisions.table import (
     COLUMNS,
@@ -43,7 +43,7 @@ def decision(
     one: bytes, other: bytes, answer: str, when: str = WHEN, *, name: str = "x.png", note: str = ""
 ) -> Decision:
     left, right = sorted((DecidedImage(one, "set a", name), DecidedImage(other, name, "y.png")))
-    return Decision(0, left, right, answer, when, "sample:one", "import", {}, note)
+    return Decision(0, left, right, answer, when, Occasion("sample:one", "import", note=note))
 
 
 def state(store: DecisionStore) -> dict[Pair, tuple[str, ...]]:
@@ -84,10 +84,10 @@ def test_what_was_exported_makes_the_same_state_elsewhere(tmp_path: Path):
     here, there = DecisionStore(tmp_path / "here.sqlite"), DecisionStore(tmp_path / "there.sqlite")
     images = [DecidedImage(bytes([number]) * 32, "set", f"{number}.png") for number in range(6)]
     for number in range(5):
-        here.decide(images[number], images[number + 1], ANSWERS[number % 4], origin="desk", note=f"{number}")
-    here.decide(images[0], images[1], "unsure", origin="desk")
-    here.decide(images[0], images[2], "copy", origin="desk")
-    here.undo(origin="desk")
+        here.decide(images[number], images[number + 1], ANSWERS[number % 4], Occasion("desk", note=f"{number}"))
+    here.decide(images[0], images[1], "unsure", Occasion("desk"))
+    here.decide(images[0], images[2], "copy", Occasion("desk"))
+    here.undo()
     exported = decisions_csv(here.latest())
     assert import_decisions(there, parse_decisions(exported, {})) == Imported(5, 0, 0)
     assert state(there) == state(here) and decisions_csv(there.latest()) == exported

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import overlens
-from overlens.decisions.records import DecidedImage
+from overlens.decisions.records import DecidedImage, Occasion
 from overlens.decisions.store import DecisionStore
 from overlens.errors import ConfigError
 from overlens.finished import FinishedRun
@@ -133,9 +133,9 @@ def test_a_report_is_made_anew_when_people_decided(tmp_path: Path):
     run, _ = make_run(tmp_path, projections="none")
     before = make_report(run.root).read_bytes()
     images = [DecidedImage(run.images.digest(row), "left", "x") for row in (0, 12)]
-    DecisionStore(run.layout.decisions).decide(*images, "not a copy", origin="test")
+    DecisionStore(run.layout.decisions).decide(*images, "not a copy", Occasion("test"))
     assert make_report(run.root).read_bytes() != before
-    DecisionStore(run.layout.decisions).undo(origin="test")
+    DecisionStore(run.layout.decisions).undo()
     assert make_report(run.root).read_bytes() == before
 
 

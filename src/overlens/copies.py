@@ -92,6 +92,7 @@ class Copies:
         n_looked_at: Pairs whose pixels were compared, in this run or in an earlier one.
         n_large_classes: Classes of equal images so large that not all their pairs are listed.
         uses_embeddings: Whether embeddings proposed candidates, too; else only files, pixels and hashes did.
+        first: `(n,)` int32, the first image with the same pixels as each, numbered through.
         decisions: What became of people's decisions, or None if there are none.
     """
 
@@ -108,6 +109,7 @@ class Copies:
     n_looked_at: int
     n_large_classes: int
     uses_embeddings: bool
+    first: NDArray[np.int32]
     decisions: HonouredDecisions | None = None
 
     @property
@@ -239,6 +241,7 @@ def find_copies(
         n_looked_at,
         n_large_classes=int(np.count_nonzero(np.bincount(first) > MOST_FULL)),
         uses_embeddings=sources.embeddings is not None,
+        first=first,
         decisions=decided.honoured(judged, groups, [one.keys for one in features]),
     )
 

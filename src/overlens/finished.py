@@ -41,6 +41,7 @@ class FinishedRun:
         numbers: What `overlap.json` holds.
         images: Every kept image.
         decisions: What people said of pairs up to now, in part perhaps after the run.
+        last_sample: Size and seed of the audit sample that was drawn last, or None.
     """
 
     root: Path
@@ -52,6 +53,7 @@ class FinishedRun:
     numbers: Mapping[str, Any]
     images: ImageTable
     decisions: Mapping[Pair, Decision]
+    last_sample: tuple[int, int] | None
 
     @classmethod
     def open(cls, root: Path) -> "FinishedRun":
@@ -74,6 +76,7 @@ class FinishedRun:
     @classmethod
     def _of(cls, root: Path, record: Mapping[str, Any], numbers: Mapping[str, Any]) -> "FinishedRun":
         layout = CrossLayout(root)
+        store = DecisionStore(layout.decisions)
         return cls(
             root,
             record["overlens"],
@@ -83,7 +86,8 @@ class FinishedRun:
             frozenset(root / name for name in record["files"]),
             numbers,
             read_images(layout.images, root, tuple(numbers["datasets"])),
-            DecisionStore(layout.decisions).latest(),
+            store.latest(),
+            next(reversed(store.samples()), None),
         )
 
     @property

@@ -7,7 +7,7 @@ Shapes: n images of all datasets, k of them that are looked up.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 NO_NUMBER = -1
+_DIGEST = np.dtype(f"S{DIGEST_BYTES}")  # compares as its bytes do: all are of one length
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class ImageTable:
         names: `(n,)` text, name of each image.
         label_names: The labels, as people should read them.
         labels: `(n,)` int32 place of each image's label, or `NO_NUMBER`.
+        pictures: `(n,)` int32 first image of the run with the same pixels; its own place where that is not known.
         groups: `(n,)` int32 group of copies, or `NO_NUMBER`.
         sizes_px: `(n, 2)` int32 width and height of the upright picture; 0 where not known.
         paths: `(n,)` bytes, file of each; None where the run read none.
@@ -47,6 +49,7 @@ class ImageTable:
     names: "pyarrow.ChunkedArray"
     label_names: tuple[str, ...]
     labels: NDArray[np.int32]
+    pictures: NDArray[np.int32]
     groups: NDArray[np.int32]
     sizes_px: NDArray[np.int32]
     paths: "pyarrow.ChunkedArray | None"
@@ -97,6 +100,15 @@ class ImageTable:
             there = _places_in(self.names.slice(start, end - start), sought.take(own))
             found[own] = np.where(there >= 0, there + start, NO_NUMBER)
         return found
+
+    def pictures_of(self, digests: Iterable[bytes]) -> dict[bytes, int]:
+        """Return for those of some files that are in the run: SHA-256 -> first image with the same pixels."""
+        wanted = np.array(sorted(digests), _DIGEST)
+        if self.digests is None or not len(wanted):
+            return {}
+        files = self.digests.view(_DIGEST)[:, 0]
+        rows = np.flatnonzero(np.isin(files, wanted))
+        return {self.digest(row): int(self.pictures[row]) for row in rows.tolist()}
 
     def with_text(self, text: str) -> NDArray[np.bool_]:
         """Return `(n,)` which images have a text in their name, whatever its case."""
@@ -153,6 +165,7 @@ def read_images(path: Path, root: Path, datasets: Sequence[str]) -> ImageTable:
         table["image"],
         label_names,
         labels,
+        np.where((first := _numbers(table["picture"], NO_NUMBER)) < 0, np.arange(len(first)), first).astype(np.int32),
         _numbers(table["group"], NO_NUMBER).astype(np.int32),
         np.stack([_numbers(table[side], 0) for side in ("width", "height")], axis=1).astype(np.int32),
         table["path"] if is_read else None,

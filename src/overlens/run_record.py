@@ -30,7 +30,7 @@ from overlens.version import __version__
 if TYPE_CHECKING:
     import pyarrow
 
-FORMAT = 1
+FORMAT = 2
 
 
 def forget_record(root: Path) -> None:
@@ -100,6 +100,7 @@ def _kinds() -> "list[tuple[str, pyarrow.DataType]]":
         ("dataset", pa.dictionary(pa.int32(), pa.string())),
         ("image", pa.string()),
         ("label", pa.dictionary(pa.int32(), pa.string())),
+        ("picture", pa.int32()),
         ("group", pa.int32()),
         ("path", pa.binary()),
         ("sha256", pa.binary()),
@@ -125,6 +126,7 @@ def _columns(one: _Dataset, analysis: Analysis) -> dict[str, Any]:
         "dataset": pa.array([one.features.dataset] * n, pa.string()).dictionary_encode(),
         "image": pa.array(map(valid_text, one.features.keys), pa.string()),
         "label": pa.array(shown, pa.string()).dictionary_encode(),
+        "picture": _pictures(one, analysis),
         "group": _groups(one, analysis),
         **_file_columns(one.known, n),
         **_size_columns(one, analysis),
@@ -132,6 +134,14 @@ def _columns(one: _Dataset, analysis: Analysis) -> dict[str, Any]:
     }
     kinds = dict(_kinds())
     return {name: column.cast(kinds[name]) for name, column in columns.items()}
+
+
+def _pictures(one: _Dataset, analysis: Analysis) -> "pyarrow.Array":
+    """The place in this table of the first image with the same pixels."""
+    import pyarrow as pa
+
+    n = one.features.n_kept
+    return pa.nulls(n, pa.int32()) if analysis.copies is None else pa.array(analysis.copies.first[one.start :][:n])
 
 
 def _groups(one: _Dataset, analysis: Analysis) -> "pyarrow.Array":

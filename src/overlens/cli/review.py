@@ -1,10 +1,15 @@
 """`overlens review`: the desk where people judge pairs, and their decisions as a table."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from overlens.cli.terminal import print_lines, start_logging
+from overlens.counted import counted
 
 LOOPBACK = "127.0.0.1"
 
@@ -33,16 +38,15 @@ LOOPBACK = "127.0.0.1"
 )
 @click.option("--open/--no-open", "is_opened", default=False, show_default=True, help="Open the page in a browser.")
 @click.option("--verbose", is_flag=True, help="Log at DEBUG level; show tracebacks.")
+@click.pass_context
 def review(
+    context: click.Context,
+    /,
     root: Path,
-    host: str,
-    port: int,
-    sample: int | None,
-    seed: int,
     export: Path | None,
     import_: Path | None,
-    is_opened: bool,
     verbose: bool,
+    **serving: Any,
 ) -> None:
     """Serve a page where people look at the pairs of a run, the doubtful first, and say what they are.
 
@@ -51,37 +55,47 @@ def review(
     `report` go by them. With --import or --export nothing is served.
     """
     start_logging(verbose)
+    given = [name for name in serving if context.get_parameter_source(name) != ParameterSource.DEFAULT]
+    if import_ is None and export is None:
+        if "seed" in given and serving["sample"] is None:
+            raise click.UsageError("--seed says which sample is drawn; give --sample N, too")
+        _serve(root, **serving)
+    elif given:
+        names = ", ".join("--open" if name == "is_opened" else f"--{name}" for name in given)
+        raise click.UsageError(f"with --import or --export nothing is served, so {names} cannot be used; leave it out")
     if import_ is not None:
         _take_in(root, import_)
     if export is not None:
         _write_out(root, export)
-    if import_ is None and export is None:
-        _serve(root, (host, port), None if sample is None else (sample, seed), is_opened)
 
 
-def _serve(root: Path, at: tuple[str, int], sample: tuple[int, int] | None, is_opened: bool) -> None:
-    from overlens.review.serve import is_loopback, listen, require_extra, serve_desk
+def _serve(root: Path, *, host: str, port: int, sample: int | None, seed: int, is_opened: bool) -> None:
+    from overlens.review.serve import is_loopback, listen, redirecting_page, require_extra, serve_desk
 
     require_extra()
 
     from overlens.finished import FinishedRun
     from overlens.review.desk import Desk
 
-    desk = Desk(FinishedRun.open(root), sample=sample)
-    host, port = at
+    desk = Desk(FinishedRun.open(root), sample=None if sample is None else (sample, seed))
     listener = listen(host, port)
-    if not is_loopback(host):
+    if not is_loopback(listener):
         click.echo(
             f"Warning: the desk is bound to {host}: whoever reaches this machine and knows the token sees the pictures "
             "of this run and can decide. Nothing is encrypted.",
             err=True,
         )
 
-    def announce(address: str) -> None:
+    @contextmanager
+    def announce(address: str) -> Iterator[None]:
         click.echo(address)
         click.echo("Open this address. Every answer is kept at once; Ctrl-C stops the desk.", err=True)
-        if is_opened:
-            click.launch(address)
+        if not is_opened:
+            yield
+            return
+        with redirecting_page(desk.run.layout.store, address) as page:
+            click.launch(str(page))
+            yield
 
     serve_desk(desk, listener, host, announce)
 
@@ -95,7 +109,8 @@ def _take_in(root: Path, path: Path) -> None:
     run = FinishedRun.open(root)
     decisions = read_decisions(path, NamedDigests(run.images))
     made = import_decisions(DecisionStore(run.layout.decisions), decisions)
-    print_lines([f"Imported {made.n_added:,} decisions; {made.n_known:,} were known, {made.n_older:,} are outdated."])
+    added = counted(made.n_added, "decision")
+    print_lines([f"Imported {added}; {made.n_known:,} were known, {made.n_older:,} are outdated."])
 
 
 def _write_out(root: Path, path: Path) -> None:
@@ -104,4 +119,4 @@ def _write_out(root: Path, path: Path) -> None:
 
     run = FinishedRun.open(root)
     write_decisions(path, run.decisions)
-    print_lines([f"Exported {len(run.decisions):,} decisions: {path}"])
+    print_lines([f"Exported {counted(len(run.decisions), 'decision')}: {path}"])

@@ -5,7 +5,7 @@ and however they are named. The names at the time are kept for people to read.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -39,6 +39,27 @@ class DecidedImage:
 
 
 @dataclass(frozen=True, slots=True)
+class Occasion:
+    """Where and by whom something is decided.
+
+    Attributes:
+        origin: Where it is made: "desk", "import", "sample:NAME" ...
+        session: Whose it is there, such as one window; `DecisionStore.undo` goes back in one session.
+        shown: What was shown, as JSON can hold it.
+        note: What the person remarked.
+    """
+
+    origin: str
+    session: str = ""
+    shown: Mapping[str, object] = field(default_factory=dict)
+    note: str = ""
+
+    def is_that_of(self, other: "Occasion") -> bool:
+        """Whether the same hands decide in the same place."""
+        return (self.origin, self.session) == (other.origin, other.session) and self.session != ""
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What a person said of a pair.
 
@@ -48,10 +69,7 @@ class Decision:
         right: The other one.
         answer: One of `ANSWERS`.
         decided_at: When, in UTC, as `stamp` writes it.
-        origin: Where it was made: "desk", "import", "sample:NAME" ...
-        session: Whose it was there, such as one window; `DecisionStore.undo` goes back in one session.
-        evidence: What was shown, as JSON can hold it.
-        note: What the person remarked.
+        occasion: Where and by whom.
         undone_at: When it was taken back, or None while it holds.
     """
 
@@ -60,10 +78,7 @@ class Decision:
     right: DecidedImage
     answer: str
     decided_at: str
-    origin: str
-    session: str = ""
-    evidence: Mapping[str, object] = field(default_factory=dict)
-    note: str = ""
+    occasion: Occasion
     undone_at: str | None = None
 
     def __post_init__(self) -> None:
@@ -75,6 +90,16 @@ class Decision:
     def pair(self) -> Pair:
         """What the decision is on."""
         return self.left.digest, self.right.digest
+
+    @property
+    def origin(self) -> str:
+        """Where it was made."""
+        return self.occasion.origin
+
+    @property
+    def note(self) -> str:
+        """What the person remarked."""
+        return self.occasion.note
 
 
 def require_answer(answer: str) -> str:
@@ -99,11 +124,35 @@ def stamp(time: datetime) -> str:
     return known.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def digest_answers(latest: Mapping[Pair, Decision]) -> str:
-    """Return a digest in hexadecimal of which answers count, whoever gave them and when; "" if there are none."""
-    if not latest:
-        return ""
-    digest = hashlib.sha256()
-    for pair in sorted(latest):
-        digest.update(b"".join(pair) + latest[pair].answer.encode() + b"\n")
-    return digest.hexdigest()
+def digest_answers(latest: Iterable[Decision], place_of: Mapping[bytes, int]) -> str:
+    """Return a digest in hexadecimal of what answers say of the images of a run, whoever gave them and when.
+
+    Of answers on equal pixels the latest counts, "unsure" says nothing, and what is not on the run plays no part: so
+    the digests of two logs are equal if a run goes by them alike.
+
+    Args:
+        latest: The decisions that count.
+        place_of: SHA-256 of a file of the run -> number that files with equal pixels share.
+
+    Returns:
+        The digest, "" if they say nothing.
+    """
+    said: dict[tuple[int, int], str] = {}
+    for decision in in_order(latest):
+        left, right = (place_of.get(digest, -1) for digest in decision.pair)
+        if left < 0 or right < 0 or left == right:
+            continue
+        said[min(left, right), max(left, right)] = decision.answer
+    told = sorted((pair, answer) for pair, answer in said.items() if answer != UNSURE)
+    return hashlib.sha256(repr(told).encode()).hexdigest() if told else ""
+
+
+def digest_decisions(latest: Iterable[Decision]) -> str:
+    """Return a digest in hexadecimal of the decisions that count, of who made them and when; "" without any."""
+    told = [(one.number, one.pair, one.answer, one.decided_at, one.origin) for one in latest]
+    return hashlib.sha256(repr(told).encode()).hexdigest() if told else ""
+
+
+def in_order(decisions: Iterable[Decision]) -> list[Decision]:
+    """Return decisions by their times: a table that is imported may hold older ones than the log has."""
+    return sorted(decisions, key=lambda one: (one.decided_at, one.number))

@@ -17,8 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from overlens.decisions.records import DecidedImage, Decision, Pair, require_answer, stamp
-from overlens.errors import StoreError
+from overlens.decisions.records import DecidedImage, Decision, Occasion, Pair, require_answer, stamp
+from overlens.errors import OverlensError, StoreError
 from overlens.tables import valid_text
 
 FORMAT = 1
@@ -51,12 +51,22 @@ _SCHEMA = (
         undone_at TEXT NOT NULL
     )
     """,
+    "CREATE INDEX pairs ON decisions (sha256_a, sha256_b)",
     f"PRAGMA user_version = {FORMAT}",
 )
+_SAMPLES = """
+    CREATE TABLE IF NOT EXISTS samples (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        drawn_at TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        seed INTEGER NOT NULL
+    )
+"""
 _SELECT = (
     "SELECT number, sha256_a, dataset_a, image_a, sha256_b, dataset_b, image_b, answer, decided_at, origin, session, "
     "evidence, note, undone_at FROM decisions LEFT JOIN undone USING (number)"
 )
+_SELECT_PLAIN = _SELECT.replace("evidence, ", "'{}', ")
 _INSERT = (
     "INSERT INTO decisions (sha256_a, dataset_a, image_a, sha256_b, dataset_b, image_b, answer, decided_at, origin, "
     "session, evidence, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -66,6 +76,42 @@ T = TypeVar("T")
 Work = Callable[[], T]
 Change = Callable[[sqlite3.Connection], T]
 Choose = Callable[[tuple[Decision, ...]], Sequence[Decision]]
+
+
+class OverruledError(OverlensError):
+    """What a person answered, or took back, rests on something that does not count any more.
+
+    Attributes:
+        latest: The decision that counts on the pair, None if none does.
+    """
+
+    def __init__(self, latest: Decision | None) -> None:
+        what = "took back the answer to this pair" if latest is None else f"answered this pair: {latest.answer}"
+        super().__init__(f"somebody {what} meanwhile, so nothing was changed; look, and answer again if it is wrong")
+        self.latest = latest
+
+
+@dataclass(frozen=True, slots=True)
+class LogState:
+    """How far the log was read: the number of its last decision, and how many were undone."""
+
+    last: int = 0
+    n_undone: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LogChanges:
+    """What became of the log since a state of it.
+
+    Attributes:
+        state: Its state now.
+        decisions: The decisions that are new, in their order, without what was shown.
+        undone: Numbers of all that are undone, if there are more than before; else empty.
+    """
+
+    state: LogState
+    decisions: tuple[Decision, ...]
+    undone: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,35 +128,37 @@ class DecisionStore:
     path: Path
 
     def decide(
-        self,
-        one: DecidedImage,
-        other: DecidedImage,
-        answer: str,
-        *,
-        origin: str,
-        session: str = "",
-        evidence: Mapping[str, object] | None = None,
-        note: str = "",
+        self, one: DecidedImage, other: DecidedImage, answer: str, occasion: Occasion, *, seen: int | None = None
     ) -> Decision:
         """Keep what a person said of a pair, now; on the disk when this returns.
+
+        To say again what counts already, on the same occasion, keeps nothing new: the one that is there is returned.
 
         Args:
             one: An image.
             other: Another one; their order plays no part.
             answer: One of `overlens.decisions.records.ANSWERS`.
-            origin: Where the decision is made.
-            session: Whose it is there.
-            evidence: What was shown, as JSON can hold it.
-            note: A remark.
+            occasion: Where and by whom it is said, and what was shown.
+            seen: Number of the decision on this pair that the person saw, 0 for none; None if that plays no part.
 
         Raises:
             ConfigError: The answer is not known.
-            ValueError: The evidence cannot be written as JSON.
+            OverruledError: Somebody else said or took back something that the person did not see; nothing was kept.
+            ValueError: What was shown cannot be written as JSON.
         """
         left, right = sorted((one, other))
-        now = stamp(datetime.now(UTC))
-        decision = Decision(0, left, right, require_answer(answer), now, origin, session, evidence or {}, note)
-        return self.append([decision])[0]
+        said = Decision(0, left, right, require_answer(answer), stamp(datetime.now(UTC)), occasion)
+
+        def write(connection: sqlite3.Connection) -> Decision:
+            latest = _latest_on(connection, said.pair)
+            is_own = latest is not None and latest.occasion.is_that_of(occasion)
+            if latest is not None and is_own and (latest.answer, latest.note) == (said.answer, said.note):
+                return latest
+            if seen is not None and not is_own and seen != (0 if latest is None else latest.number):
+                raise OverruledError(latest)
+            return _insert(connection, said)
+
+        return self._write(write)
 
     def append(self, decisions: Sequence[Decision]) -> tuple[Decision, ...]:
         """Keep decisions in their order, with their own times, all or none; return them with their numbers."""
@@ -132,23 +180,50 @@ class DecisionStore:
 
         return self._write(write)
 
-    def undo(self, *, origin: str, session: str = "") -> Decision | None:
-        """Take back the last decision of an origin and session that holds, so that the answer before it counts again.
+    def undo(self, session: str = "") -> Decision | None:
+        """Take back the last decision of a session that holds, so that the answer before it counts again.
 
         Returns:
             What was taken back; None if there is nothing.
         """
 
         def write(connection: sqlite3.Connection) -> Decision | None:
-            where = "WHERE undone_at IS NULL AND origin = ? AND session = ? ORDER BY number DESC LIMIT 1"
-            last = next(_parse(connection.execute(f"{_SELECT} {where}", (origin, session))), None)
-            if last is None:
-                return None
-            now = stamp(datetime.now(UTC))
-            connection.execute("INSERT INTO undone (number, undone_at) VALUES (?, ?)", (last.number, now))
-            return replace(last, undone_at=now)
+            where = "WHERE undone_at IS NULL AND session = ? ORDER BY number DESC LIMIT 1"
+            last = next(_parse(connection.execute(f"{_SELECT} {where}", (session,))), None)
+            return None if last is None else _mark_undone(connection, last)
 
         return self._write(write) if self.path.exists() else None
+
+    def take_back(self, number: int) -> Decision:
+        """Take back a decision that counts, whoever made it; return it.
+
+        Raises:
+            OverruledError: It does not count: it was taken back, or somebody said something later, or it never was.
+        """
+
+        def write(connection: sqlite3.Connection) -> Decision:
+            found = next(_parse(connection.execute(f"{_SELECT} WHERE number = ?", (number,))), None)
+            latest = None if found is None else _latest_on(connection, found.pair)
+            if latest is None or latest.number != number:
+                raise OverruledError(latest)
+            return _mark_undone(connection, latest)
+
+        return self._write(write)
+
+    def record_sample(self, size: int, seed: int) -> None:
+        """Keep that an audit sample was drawn, unless it is the last one that was."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            if (_read_samples(connection) or (None,))[-1] != (size, seed):
+                connection.execute(_SAMPLES)
+                now = stamp(datetime.now(UTC))
+                connection.execute("INSERT INTO samples (drawn_at, size, seed) VALUES (?, ?, ?)", (now, size, seed))
+
+        self._write(write)
+
+    def samples(self) -> tuple[tuple[int, int], ...]:
+        """Return size and seed of the audit samples that were drawn, in their order."""
+        return self._read(_read_samples) or ()
 
     def latest(self) -> Mapping[Pair, Decision]:
         """Return the decision that counts for each pair, in the order in which they were made."""
@@ -156,14 +231,24 @@ class DecisionStore:
 
     def history(self) -> tuple[Decision, ...]:
         """Return all decisions ever made, those that were undone, too, in the order of the log."""
+        return self._read(lambda connection: _read(connection, is_checked=True)) or ()
+
+    def changes(self, state: LogState) -> LogChanges:
+        """Return what became of the log since a state of it; quick where that is little."""
+        return self._read(lambda connection: _read_changes(connection, state)) or LogChanges(
+            LogState(), (), frozenset()
+        )
+
+    def _read(self, work: Change[T]) -> T | None:
+        """Return what a reader returns; None where there is no file yet."""
         if not self.path.exists():
-            return ()
+            return None
         # Where nobody can write, nobody does, and SQLite could not make the files that it keeps beside this one.
         is_still = (
             not os.access(self.path.parent, os.W_OK) and not self.path.with_name(f"{self.path.name}-wal").exists()
         )
         mode = "ro&immutable=1" if is_still else "rw"  # neither makes the file
-        return self._tried("read", lambda: self._with(mode, lambda connection: _read(connection, is_checked=True)))
+        return self._tried("read", lambda: self._with(mode, work))
 
     def _write(self, change: Change[T]) -> T:
         def work(connection: sqlite3.Connection) -> T:
@@ -247,8 +332,8 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 @contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
+def _transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iterator[None]:
+    connection.execute(f"BEGIN {kind}")
     try:
         yield
         connection.execute("COMMIT")
@@ -264,6 +349,39 @@ def _read(connection: sqlite3.Connection, *, is_checked: bool = False) -> tuple[
     if is_checked and (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
         raise _UnusableError(_DAMAGED.format(" ".join(found.split())))
     return tuple(_parse(connection.execute(f"{_SELECT} ORDER BY number")))
+
+
+def _read_changes(connection: sqlite3.Connection, state: LogState) -> LogChanges:
+    if _version(connection) == 0:
+        return LogChanges(LogState(), (), frozenset())
+    with _transaction(connection, "DEFERRED"):
+        last = int(connection.execute("SELECT coalesce(max(number), 0) FROM decisions").fetchone()[0])
+        n_undone = int(connection.execute("SELECT count(*) FROM undone").fetchone()[0])
+        rows = connection.execute(f"{_SELECT_PLAIN} WHERE number > ? ORDER BY number", (state.last,))
+        new = tuple(_parse(rows)) if last != state.last else ()
+        numbers = connection.execute("SELECT number FROM undone") if n_undone != state.n_undone else ()
+        undone = frozenset(int(number) for (number,) in numbers)
+    return LogChanges(LogState(last, n_undone), new, undone)
+
+
+def _read_samples(connection: sqlite3.Connection) -> tuple[tuple[int, int], ...]:
+    is_there = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'samples'"
+    if not connection.execute(is_there).fetchone()[0]:
+        return ()
+    rows = connection.execute("SELECT size, seed FROM samples ORDER BY number")
+    return tuple((int(size), int(seed)) for size, seed in rows)
+
+
+def _latest_on(connection: sqlite3.Connection, pair: Pair) -> Decision | None:
+    """Return the decision that counts on a pair."""
+    where = "WHERE sha256_a = ? AND sha256_b = ? AND undone_at IS NULL ORDER BY number DESC LIMIT 1"
+    return next(_parse(connection.execute(f"{_SELECT} {where}", pair)), None)
+
+
+def _mark_undone(connection: sqlite3.Connection, decision: Decision) -> Decision:
+    now = stamp(datetime.now(UTC))
+    connection.execute("INSERT INTO undone (number, undone_at) VALUES (?, ?)", (decision.number, now))
+    return replace(decision, undone_at=now)
 
 
 def _parse(rows: Iterable[tuple[Any, ...]]) -> Iterator[Decision]:
@@ -285,17 +403,18 @@ def _parse(rows: Iterable[tuple[Any, ...]]) -> Iterator[Decision]:
     ) in rows:
         try:
             left, right = DecidedImage(a, dataset_a, image_a), DecidedImage(b, dataset_b, image_b)
-            yield Decision(number, left, right, answer, when, origin, session, json.loads(shown), note, undone)
+            occasion = Occasion(origin, session, json.loads(shown), note)
+            yield Decision(number, left, right, answer, when, occasion, undone)
         except (TypeError, ValueError) as error:
             raise _UnusableError(_DAMAGED.format(f"decision {number}: {error}")) from error
 
 
 def _insert(connection: sqlite3.Connection, decision: Decision) -> Decision:
-    left, right = decision.left, decision.right
+    left, right, occasion = decision.left, decision.right, decision.occasion
     texts = [valid_text(text) for text in (left.dataset, left.image, right.dataset, right.image)]
-    rest = [valid_text(text) for text in (decision.answer, decision.decided_at, decision.origin, decision.session)]
-    shown = json.dumps(decision.evidence, allow_nan=False)
-    values = (left.digest, *texts[:2], right.digest, *texts[2:], *rest, shown, valid_text(decision.note))
+    rest = [valid_text(text) for text in (decision.answer, decision.decided_at, occasion.origin, occasion.session)]
+    shown = json.dumps(occasion.shown, allow_nan=False)
+    values = (left.digest, *texts[:2], right.digest, *texts[2:], *rest, shown, valid_text(occasion.note))
     number = connection.execute(_INSERT, values).lastrowid
     kept = replace(decision, left=DecidedImage(left.digest, *texts[:2]), right=DecidedImage(right.digest, *texts[2:]))
     return replace(kept, number=int(number or 0))

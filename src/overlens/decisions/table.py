@@ -13,7 +13,7 @@ from pathlib import Path
 
 from overlens.atomic import write_text
 from overlens.counted import counted
-from overlens.decisions.records import DecidedImage, Decision, Pair, require_answer, stamp
+from overlens.decisions.records import DecidedImage, Decision, Occasion, Pair, require_answer, stamp
 from overlens.decisions.store import DecisionStore, latest_of
 from overlens.digests import DIGEST_BYTES
 from overlens.errors import ConfigError
@@ -49,7 +49,22 @@ def decisions_csv(latest: Mapping[Pair, Decision]) -> str:
 
 
 def write_decisions(path: Path, latest: Mapping[Pair, Decision]) -> None:
-    """Write what `decisions_csv` returns; raises StoreError if the system refuses."""
+    """Write what `decisions_csv` returns, in place of nothing but an earlier table of decisions.
+
+    Raises:
+        ConfigError: The path is that of another file.
+        StoreError: The system refuses.
+    """
+    head = ",".join(COLUMNS).encode()
+    try:
+        with path.open("rb") as stream:
+            is_other = stream.read(len(head)) not in (head, b"")
+    except FileNotFoundError:
+        is_other = False
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror or error}; name a file") from error
+    if is_other:
+        raise ConfigError(f"{path} is there and is no table of decisions; name another file, or move it away")
     write_text(path, decisions_csv(latest))
 
 
@@ -155,7 +170,7 @@ class _Lines:
         left, right = sorted((self._image(cells, "a"), self._image(cells, "b")))
         answer = require_answer(cells["answer"].strip().lower().replace("_", " "))
         origin, note = cells.get("origin", "").strip() or IMPORT, cells.get("note", "")
-        return Decision(0, left, right, answer, self._time(cells), origin, IMPORT, {}, note)
+        return Decision(0, left, right, answer, self._time(cells), Occasion(origin, IMPORT, note=note))
 
     def _image(self, cells: Mapping[str, str], side: str) -> DecidedImage:
         dataset, image = cells.get(f"dataset_{side}", ""), cells.get(f"image_{side}", "")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from overlens.atomic import sole_writer
 from overlens.checks import require_at_least
-from overlens.decisions.records import digest_answers
+from overlens.decisions.records import digest_decisions
 from overlens.digests import digest_if_there
 from overlens.finished import FinishedRun
 from overlens.layout import CrossLayout
@@ -75,7 +75,7 @@ def _made_of(run: FinishedRun, most_pairs: int) -> str:
     """Return what decides the report: the code, the record of the run, and every file that is read for it."""
     code = made_by(MODULES, ("jinja2", "numpy", "pillow", "plotly", "pyarrow"))
     read = {str(path.relative_to(run.root)): digest_if_there(path) for path in sorted(run.files) if _is_read(path)}
-    decided = digest_answers(run.decisions)
+    decided = digest_decisions(run.decisions.values()), run.last_sample
     own = digest_if_there(run.layout.run), digest_if_there(run.layout.images)
     return fingerprint(code, most_pairs, decided, own, read)
 

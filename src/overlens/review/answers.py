@@ -1,26 +1,18 @@
-"""What people say of the pairs of a run by now, read again whenever somebody, in whatever process, said something.
+"""What people say of the pairs of a run by now, read on whenever somebody, in whatever process, said something.
 
 Shapes: m listed pairs.
 """
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
-from overlens.decisions.records import Decision, Pair
-from overlens.decisions.store import DecisionStore
+from overlens.decisions.records import ANSWERS, Decision, Pair
+from overlens.decisions.store import DecisionStore, LogChanges, LogState
 from overlens.review.pairs import PairIndex
-from overlens.review.sample import answers_of
-
-_SETTLED_NS = 2_000_000_000
-"""A file that changed longer ago than this shows any further change by its time."""
-
-Mark = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,41 +20,57 @@ class Answers:
     """What people say at a time.
 
     Attributes:
-        latest: The decisions that count, those of other runs, too.
+        state: How far the log was read.
+        latest: The decisions that count, those of other runs, too, without what was shown.
         codes: `(m,)` uint8 place in `ANSWERS` + 1, 0 for nothing.
     """
 
+    state: LogState
     latest: Mapping[Pair, Decision]
     codes: NDArray[np.uint8]
+
+    @property
+    def version(self) -> str:
+        """A text that changes whenever somebody decides or takes back."""
+        return f"{self.state.last}-{self.state.n_undone}"
 
 
 class AnswerReader:
     """Reads the answers; several threads may ask at once."""
 
-    def __init__(self, store: DecisionStore, files: tuple[Path, ...], index: PairIndex) -> None:
-        """Read from a store that keeps its decisions in some files."""
-        self._store, self._files, self._index = store, files, index
+    def __init__(self, store: DecisionStore, index: PairIndex) -> None:
+        self._store, self._index = store, index
         self._lock = Lock()
-        self._known: tuple[Mark, Answers] | None = None
+        self._of_pair: dict[Pair, list[Decision]] = {}  # those that hold, in the order of the log
+        self._holding: dict[int, Pair] = {}
+        self._known = self._nothing()
 
     def read(self) -> Answers:
         """Return what people say by now; raises StoreError if it cannot be read."""
         with self._lock:
-            mark = tuple(map(_state_of, self._files))  # before it is read: what comes later is seen the next time
-            if self._known is None or self._known[0] != mark or not _is_settled(mark):
-                latest = self._store.latest()
-                self._known = mark, Answers(latest, answers_of(self._index, latest))
-            return self._known[1]
+            changes = self._store.changes(self._known.state)
+            if changes.state.last < self._known.state.last or changes.state.n_undone < self._known.state.n_undone:
+                self._of_pair, self._holding, self._known = {}, {}, self._nothing()  # another file stands there by now
+                changes = self._store.changes(self._known.state)
+            if changes.state != self._known.state:
+                self._known = self._after(changes)
+            return self._known
 
+    def _nothing(self) -> Answers:
+        return Answers(LogState(), {}, np.zeros(len(self._index.places), np.uint8))
 
-def _state_of(path: Path) -> tuple[int, int]:
-    try:
-        status = path.stat()
-    except OSError:  # whoever reads it says why
-        return 0, 0
-    return status.st_mtime_ns, status.st_size
-
-
-def _is_settled(mark: Mark) -> bool:
-    """Whether a further change of the files would show: their times are coarse, and two changes may share one."""
-    return time.time_ns() - max(changed for changed, _ in mark) > _SETTLED_NS
+    def _after(self, changes: LogChanges) -> Answers:
+        gone = [self._holding.pop(number) for number in changes.undone & self._holding.keys()]
+        for pair in gone:
+            self._of_pair[pair] = [one for one in self._of_pair[pair] if one.number not in changes.undone]
+        new = [one for one in changes.decisions if one.undone_at is None]
+        for decision in new:
+            self._of_pair.setdefault(decision.pair, []).append(decision)
+            self._holding[decision.number] = decision.pair
+        latest, codes = dict(self._known.latest), self._known.codes.copy()
+        for pair in {*gone, *(one.pair for one in new)}:
+            latest.pop(pair, None)
+            if self._of_pair[pair]:
+                latest[pair] = self._of_pair[pair][-1]
+            codes[self._index.find(pair)] = ANSWERS.index(latest[pair].answer) + 1 if pair in latest else 0
+        return Answers(changes.state, latest, codes)

@@ -18,9 +18,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from overlens.decisions.store import OverruledError
 from overlens.errors import ConfigError, StoreError
 from overlens.report.style import dataset_colour
-from overlens.review.desk import MOST_NOTE, MOST_SESSION, Desk, UnknownError, parse_id
+from overlens.review.desk import MOST_IMPORTED_BYTES, MOST_NOTE, MOST_SESSION, Desk, Said, UnknownError, parse_id
 from overlens.review.pictures import GoneError
 from overlens.review.queue import PairFilter
 from overlens.review.security import Door, Guard
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 MOST_LISTED, LISTED = 200, 50
-IMPORT_PATH, MOST_IMPORTED_BYTES = "/api/import", 20 * 1024 * 1024
+MOST_NUMBER = 10**15
+IMPORT_PATH = "/api/import"
 BODIES = {IMPORT_PATH: ("text/csv", MOST_IMPORTED_BYTES)}
 KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 STATIC_OF = ("overlens.report.html", "overlens.review")
@@ -46,7 +48,7 @@ def make_app(desk: Desk, door: Door) -> Guard:
     own = _Pages(desk, door.token)
     reads: dict[str, Answer] = {
         "/": own.page,
-        "/image/{row:int}": own.image,
+        "/image/{row}": own.image,
         "/api/run": own.run,
         "/api/pairs": own.pairs,
         "/api/points/{id}": own.points,
@@ -57,7 +59,11 @@ def make_app(desk: Desk, door: Door) -> Guard:
     writes = {"/api/decide": own.decide, "/api/undo": own.undo, IMPORT_PATH: own.take_in}
     routes = [Route(path, _threaded(answer), methods=["GET"]) for path, answer in reads.items()]
     routes += [Route(path, answer, methods=["POST"]) for path, answer in writes.items()]
-    handlers: Mapping[Any, Any] = {HTTPException: _say_status, Exception: _say_failure}
+    handlers: Mapping[Any, Any] = {
+        HTTPException: _say_status,
+        OverruledError: _say_overruled,
+        Exception: _say_failure,
+    }
     app = Starlette(routes=routes, exception_handlers={**handlers, **dict.fromkeys(_STATUS, _say)})
     app.router.redirect_slashes = False
     return Guard(app, door)
@@ -77,8 +83,9 @@ class _Pages:
         return HTMLResponse(self._templates.get_template("desk.html").render(**facts, datasets=datasets))
 
     def image(self, request: Request) -> Response:
-        row = int(request.path_params["row"])
-        if row >= len(self._desk.run.images):
+        text = request.path_params["row"]
+        row = int(text) if _is_whole(text) else -1
+        if not 0 <= row < len(self._desk.run.images):
             raise UnknownError("the run has no such image")
         pictures, is_full = self._desk.pictures, request.query_params.get("full") == "1"
         content = pictures.full(row) if is_full else pictures.rendition(row)
@@ -106,21 +113,29 @@ class _Pages:
         return Response(self._desk.export_csv(), media_type="text/csv", headers=headers)
 
     async def decide(self, request: Request) -> Response:
-        given = _texts(await request.body(), {"id": 200, "answer": 100, "note": MOST_NOTE, "session": MOST_SESSION})
-        wanted, pair = filter_of(request), parse_id(given["id"])
+        given, wanted = _object(await request.body()), filter_of(request)
+        said = Said(
+            parse_id(_text(given, "id", 200)),
+            _count(given, "left"),
+            _text(given, "answer", 100),
+            _text(given, "session", MOST_SESSION),
+            _count(given, "seen"),
+            given.get("open") is True,
+            _text(given, "note", MOST_NOTE) if given.get("note") else "",
+        )
 
         def work() -> dict[str, Any]:
-            self._desk.decide(pair, given["answer"], note=given["note"], session=given["session"])
-            return {"ok": True, "progress": self._desk.progress(wanted)}
+            return {"ok": True, "number": self._desk.decide(said), "progress": self._desk.progress(wanted)}
 
         return JSONResponse(await run_in_threadpool(work))
 
     async def undo(self, request: Request) -> Response:
-        given, wanted = _texts(await request.body(), {"session": MOST_SESSION}), filter_of(request)
+        given, wanted = _object(await request.body()), filter_of(request)
+        session = _text(given, "session", MOST_SESSION)
+        number = _count(given, "number") if "number" in given else None
 
         def work() -> dict[str, Any]:
-            undone, answer = self._desk.undo(given["session"])
-            return {"ok": True, "undone": undone, "answer": answer, "progress": self._desk.progress(wanted)}
+            return {"ok": True, **self._desk.undo(session, number), "progress": self._desk.progress(wanted)}
 
         return JSONResponse(await run_in_threadpool(work))
 
@@ -145,6 +160,7 @@ def filter_of(request: Request) -> PairFilter:
         rungs=tuple(sorted({rung for rung in query.getlist("rung") if rung})),
         judged=query.get("judged") or "any",
         strength=(_real(query, "min_strength"), _real(query, "max_strength")),
+        max_bits=_whole(query, "max_bits", 0) if query.get("max_bits") else None,
         min_cosine=_real(query, "min_cosine"),
         text=query.get("query", ""),
         is_sample=query.get("sample") == "1",
@@ -183,28 +199,40 @@ def _threaded(answer: Answer) -> Callable[[Request], Awaitable[Response]]:
     return answered
 
 
-def _texts(body: bytes, most: Mapping[str, int]) -> dict[str, str]:
-    """Return the texts of a JSON object, "" for a note that is not there; raises ConfigError if one cannot be used."""
+def _object(body: bytes) -> dict[str, Any]:
+    """Return what a body says; raises ConfigError if it is no JSON object."""
     try:
         given = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise ConfigError("the body is no JSON") from error
     if not isinstance(given, dict):
         raise ConfigError("the body must be a JSON object")
-    found: dict[str, str] = {}
-    for name in most:
-        text = given.get(name, "" if name == "note" else None)
-        if not isinstance(text, str) or len(text) > most[name] or (not text and name != "note"):
-            raise ConfigError(f"{name} must be a text of 1 to {most[name]} characters")
-        found[name] = valid_text(text)
-    return found
+    return given
+
+
+def _text(given: Mapping[str, Any], name: str, most: int) -> str:
+    text = given.get(name)
+    if not isinstance(text, str) or not 0 < len(text) <= most:
+        raise ConfigError(f"{name} must be a text of 1 to {most} characters")
+    return valid_text(text)
+
+
+def _count(given: Mapping[str, Any], name: str) -> int:
+    number = given.get(name)
+    if type(number) is not int or not 0 <= number < MOST_NUMBER:
+        raise ConfigError(f"{name} must be a whole number, 0 or more")
+    return number
 
 
 def _whole(query: Mapping[str, str], name: str, default: int) -> int:
     text = query.get(name) or str(default)
-    if text != str(default) and not (text.isascii() and text.isdigit() and len(text) < 16):
+    if text != str(default) and not _is_whole(text):
         raise ConfigError(f"{name} must be a whole number, 0 or more, got {text!r}")
     return int(text)
+
+
+def _is_whole(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < len(str(MOST_NUMBER))
 
 
 def _real(query: Mapping[str, str], name: str) -> float | None:
@@ -223,6 +251,12 @@ def _real(query: Mapping[str, str], name: str) -> float | None:
 def _say(request: Request, error: Exception) -> Response:
     status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
     return JSONResponse({"error": str(error)}, status)
+
+
+def _say_overruled(request: Request, error: OverruledError) -> Response:
+    latest = error.latest
+    counts = {"answer": "", "number": 0} if latest is None else {"answer": latest.answer, "number": latest.number}
+    return JSONResponse({"error": str(error), **counts}, 409)
 
 
 def _say_status(request: Request, error: HTTPException) -> Response:

@@ -1,12 +1,13 @@
 """The review desk without its wires: what each request of the page is answered with.
 
-The store is the truth, and any number of windows and processes write to it: answers are read again whenever its file
-has changed. What is shown of a pair is kept with the decision on it.
+The store is the truth, and any number of windows and processes write to it: what is new in it is read before anything
+is said. The page shows what the pixels say, also of a pair that people decided before the run, so that a second judge
+is not led by the first. What was shown of a pair is kept with the decision on it.
 
 Shapes: m listed pairs.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from threading import Lock
 from typing import Any
@@ -14,11 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from overlens.decisions.records import ANSWERS, COPY, UNSURE, DecidedImage, Pair, pair_of
+from overlens.config import HASH_TYPES
+from overlens.decisions.records import ANSWERS, COPY, UNSURE, DecidedImage, Decision, Occasion, Pair, pair_of
 from overlens.decisions.store import DecisionStore
 from overlens.decisions.table import decisions_csv, import_decisions, parse_decisions
 from overlens.digests import DIGEST_BYTES
 from overlens.errors import DecodeError, StoreError
+from overlens.evidence import RENDITION_PX
 from overlens.finished import FinishedRun
 from overlens.finished_pairs import RUNGS, evidence_of, words_of
 from overlens.image_table import NO_NUMBER, NamedDigests
@@ -28,17 +31,40 @@ from overlens.review.answers import AnswerReader, Answers
 from overlens.review.pairs import ListedPairs, PairIndex
 from overlens.review.pictures import GoneError, Pictures
 from overlens.review.points import fitting_points
-from overlens.review.queue import PairFilter, order_pairs, select_pairs
+from overlens.review.queue import PairFilter, is_judged, order_pairs, select_pairs
 from overlens.review.sample import AuditResult, AuditSample, draw_sample
-from overlens.verdicts import EDITED
+from overlens.verdicts import EDITED, VERIFIED
 
 ORIGIN = "desk"
-MOST_NOTE, MOST_SESSION = 1_000, 100
+MOST_NOTE, MOST_SESSION, MOST_IMPORTED_BYTES = 1_000, 100, 20 * 1024 * 1024
 N_POINTS_KEPT, N_SELECTIONS_KEPT = 512, 4
 
 
 class UnknownError(Exception):
     """What is asked for is not in the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a window says of a pair.
+
+    Attributes:
+        pair: The files.
+        left: Place of the image that it shows on the left.
+        answer: One of `overlens.decisions.records.ANSWERS`.
+        session: The window.
+        seen: Number of the decision on the pair that it shows, 0 for none.
+        is_open: Whether what the program says was open to see.
+        note: What the person remarked.
+    """
+
+    pair: Pair
+    left: int
+    answer: str
+    session: str
+    seen: int
+    is_open: bool
+    note: str = ""
 
 
 class Desk:
@@ -59,8 +85,11 @@ class Desk:
         self.pictures = Pictures(run)
         self.sample: AuditSample | None = None if sample is None else draw_sample(run.images, self.pairs, *sample)
         self.store = DecisionStore(run.layout.decisions)
+        if sample is not None:
+            self.store.record_sample(*sample)
+        self.hash_type = str(run.numbers["methods"].get("perceptual", {}).get("hash_type", HASH_TYPES[0]))
         self._index = PairIndex.build(run.images, self.pairs)
-        self._answers = AnswerReader(self.store, run.layout.of_decisions, self._index)
+        self._answers = AnswerReader(self.store, self._index)
         self._finding = Lock()
         self._order = lru_cache(None)(lambda order: order_pairs(self.pairs, order))
         self._of_sample = np.zeros(len(self.pairs), np.bool_)
@@ -82,10 +111,12 @@ class Desk:
         ]
         return {
             "datasets": datasets,
-            "rungs": [[code, *words] for code, words in RUNGS.items()],
+            "rungs": [[code, *words, code in VERIFIED] for code, words in RUNGS.items()],
             "classes": sorted(set(images.label_names)),
             "n_pairs": len(self.pairs),
             "version": self.run.version,
+            "hash": self.hash_type,
+            "limits": {"note": MOST_NOTE, "import_bytes": MOST_IMPORTED_BYTES, "rendition_px": RENDITION_PX},
             "title": ", ".join(images.dataset_names),
             "sample": self._sample_progress(self._answers.read()),
         }
@@ -97,40 +128,42 @@ class Desk:
         sample = self.sample if wanted.is_sample else None
         places = self._order(order) if sample is None or order != "doubt" else sample.places
         places = places[is_wanted[places]]
+        is_open = answers.codes[places] == 0
         shown = places[offset : offset + limit].tolist()
-        return {"n": len(places), "offset": offset, "pairs": [self._shown(place, answers) for place in shown]}
+        return {
+            "n": len(places),
+            "offset": offset,
+            "first_open": int(is_open.argmax()) if is_open.any() else -1,
+            "pairs": [self._shown(place, answers) for place in shown],
+        }
 
     def select(self, wanted: PairFilter, codes: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """Return `(m,)` which pairs a filter lets through; raises ConfigError if it names what is not known."""
         wanted.require_known(self.run.datasets)
-        of_answers = PairFilter(judged=wanted.judged)
-        return self._select(replace(wanted, judged="any")) & select_pairs(
-            self.run.images, self.pairs, codes, of_answers
-        )
+        return self._select(replace(wanted, judged="any")) & is_judged(codes, wanted.judged)
 
     def _selected(self, wanted: PairFilter) -> NDArray[np.bool_]:
-        found = select_pairs(self.run.images, self.pairs, np.zeros(len(self.pairs), np.uint8), wanted)
+        found = select_pairs(self.run.images, self.pairs, wanted, self.hash_type)
         return found & self._of_sample if wanted.is_sample else found
 
     def _shown(self, place: int, answers: Answers) -> dict[str, Any]:
         pairs, sides = self.pairs, self._sides(place)
         row = pairs.row(place)
         digests = self._digests(place)
-        hash_type = self.run.numbers["methods"].get("perceptual", {}).get("hash_type", "phash")
         decision = answers.latest.get(digests)
         return {
             "id": "-".join(digest.hex() for digest in digests),
             "left": self._image(sides[0]),
             "right": self._image(sides[1]),
-            "rung": row["verdict"],
             "machine": row["machine_verdict"],
-            "strength": float(pairs.strengths[place]),
+            "strength": row["strength"],
             "cosine": row["cosine"],
-            "bits": row[f"{hash_type}_bits"],
+            "bits": row[f"{self.hash_type}_bits"],
             "words": words_of(self.run.images, row, sides),
             "evidence": [list(one) for one in evidence_of(row)],
             "transform": row["transform"],
-            "answer": "" if decision is None else decision.answer,
+            **_counting(decision),
+            "note": "" if decision is None else decision.note,
         }
 
     def _image(self, row: int) -> dict[str, Any]:
@@ -169,37 +202,45 @@ class Desk:
 
     # ---- what people say ----
 
-    def decide(self, pair: Pair, answer: str, *, note: str, session: str) -> None:
-        """Keep an answer; it is on the disk when this returns.
+    def decide(self, said: Said) -> int:
+        """Keep an answer; it is on the disk when this returns its number in the log.
 
         Raises:
             UnknownError: The run lists no such pair.
             ConfigError: The answer is not known.
+            OverruledError: Somebody else said something that this window did not show.
             StoreError: It cannot be kept.
         """
-        places = self._find(pair)
-        left, right = map(self._decided, self._sides(places[0]))
+        places = self._find(said.pair)
+        place = next((one for one in places if self.pairs.left[one] == said.left), places[0])
+        left, right = map(self._decided, self._sides(place))
         origin = self.sample.origin if self.sample is not None and self._of_sample[places].any() else ORIGIN
-        shown = self._evidence(places[0])
-        self.store.decide(left, right, answer, origin=origin, session=session, evidence=shown, note=note)
+        shown = {**self._evidence(place), "open": said.is_open}
+        occasion = Occasion(origin, said.session, shown, said.note)
+        return self.store.decide(left, right, said.answer, occasion, seen=said.seen).number
 
-    def undo(self, session: str) -> tuple[str | None, str]:
-        """Take back the last answer of a window; return which pair it was on, and what counts there now."""
-        own = [one for one in self.store.history() if one.session == session and one.undone_at is None]
-        undone = self.store.undo(origin=own[-1].origin, session=session) if own else None
+    def undo(self, session: str, number: int | None) -> dict[str, Any]:
+        """Take back the last answer of a window, or a certain one, whoever gave it; say what counts there now.
+
+        Raises:
+            OverruledError: The certain one does not count.
+            StoreError: Nothing can be kept.
+        """
+        undone = self.store.undo(session) if number is None else self.store.take_back(number)
         if undone is None:
-            return None, ""
+            return {"undone": None, **_counting(None)}
         before = self._answers.read().latest.get(undone.pair)
-        return "-".join(digest.hex() for digest in undone.pair), "" if before is None else before.answer
+        return {"undone": "-".join(digest.hex() for digest in undone.pair), **_counting(before)}
 
     def progress(self, wanted: PairFilter) -> dict[str, Any]:
         """Return how many of the pairs that a filter lets through were judged, and how right the pixels were."""
         answers = self._answers.read()
-        is_wanted = self.select(wanted, answers.codes)
-        codes = answers.codes[is_wanted]
-        verified = codes[self.pairs.machine_rungs[is_wanted] <= EDITED]
+        places = self._index.once(self.select(wanted, answers.codes))
+        codes = answers.codes[places]
+        verified = codes[self.pairs.machine_rungs[places] <= EDITED]
         counts = np.bincount(codes, minlength=len(ANSWERS) + 1).tolist()
         return {
+            "version": answers.version,
             "n_pairs": len(codes),
             "n_judged": int((codes > 0).sum()),
             "by_answer": dict(zip(ANSWERS, counts[1:], strict=True)),
@@ -209,7 +250,7 @@ class Desk:
 
     def export_csv(self) -> str:
         """Return the decisions that count as a table."""
-        return decisions_csv(self._answers.read().latest)
+        return decisions_csv(self.store.latest())
 
     def import_csv(self, text: str) -> dict[str, int]:
         """Take in a table of decisions; raises ConfigError if a line cannot be used."""
@@ -220,11 +261,14 @@ class Desk:
         return None if self.sample is None else _result_json(self.sample.result(answers.codes))
 
     def _evidence(self, place: int) -> dict[str, object]:
-        row = self.pairs.row(place)
+        row, sides = self.pairs.row(place), self._sides(place)
+        left, right = ([self.run.images.dataset(side), self.run.images.name(side)] for side in sides)
         return {
-            "verdict": row["verdict"],
+            "left": left,
+            "right": right,
+            "verdict": row["machine_verdict"],
             "strength": row["strength"],
-            "words": words_of(self.run.images, row, self._sides(place)),
+            "words": words_of(self.run.images, row, sides),
             "measured": [list(one) for one in evidence_of(row)],
         }
 
@@ -257,6 +301,11 @@ def parse_id(text: str) -> Pair:
         except ValueError:
             pass
     raise UnknownError("the run lists no such pair")
+
+
+def _counting(decision: Decision | None) -> dict[str, Any]:
+    """Return the answer that counts on a pair and its number, "" and 0 without one."""
+    return {"answer": "", "number": 0} if decision is None else {"answer": decision.answer, "number": decision.number}
 
 
 def _precision(codes: NDArray[np.uint8]) -> dict[str, Any] | None:

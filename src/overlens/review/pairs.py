@@ -34,7 +34,6 @@ NO_COUNT = -1
 _DIGEST = np.dtype(f"S{DIGEST_BYTES}")  # compares as its bytes do: all are of one length
 _MACHINE = (*VERDICTS, "refuted")
 _REALS = {
-    "strengths": "strength",
     "cosines": "cosine",
     "coarse": "coarse_correlation",
     "fine": "fine_correlation",
@@ -58,7 +57,7 @@ class ListedPairs:
         is_same_pixels: `(m,)` bool.
         bits: `(m, 4)` int16 Hamming distances in the order of `HASH_TYPES`, `NO_COUNT` where not known.
         n_inliers: `(m,)` int32, `NO_COUNT` where none were looked for.
-        strengths: `(m,)` float32 how sure the verdict is within its rung, 0 to 1.
+        strengths: `(m,)` float32 how sure the machine verdict is within its rung, 0 to 1.
         cosines: `(m,)` float32; this and all that follow are nan where not known.
         coarse: `(m,)` float32 correlation of the aligned pixels.
         fine: `(m,)` float32 correlation of fine detail.
@@ -87,7 +86,7 @@ class ListedPairs:
     transforms: NDArray[np.float32]
 
     def __post_init__(self) -> None:
-        reals = {name: (np.float32, ()) for name in _REALS}
+        reals = {name: (np.float32, ()) for name in ("strengths", *_REALS)}
         codes = {name: (np.uint8, ()) for name in ("rungs", "machine_rungs", "decisions")}
         places = {name: (np.int32, ()) for name in ("left", "right", "n_inliers")}
         marks = {name: (np.bool_, ()) for name in ("is_same_bytes", "is_same_pixels")}
@@ -134,6 +133,7 @@ class ListedPairs:
             "same_pixels": bool(self.is_same_pixels[place]),
             **{f"{name}_bits": None if n < 0 else n for name, n in bits},
             "n_inliers": None if self.n_inliers[place] < 0 else int(self.n_inliers[place]),
+            "strength": float(self.strengths[place]),
             **{column: _known(getattr(self, name)[place]) for name, column in _REALS.items()},
             "transform": tuple(transform.tolist()) if np.isfinite(transform).all() else None,
         }
@@ -147,11 +147,13 @@ class PairIndex:
         files: `(f,)` SHA-256 of each file, ascending, each once.
         keys: `(m,)` int64 both places among the files of each pair as one number, ascending.
         places: `(m,)` int32 the pair of each key.
+        numbers: `(m,)` int32 number of the pair of files of each pair: equal where the files are.
     """
 
     files: NDArray[np.bytes_]
     keys: NDArray[np.int64]
     places: NDArray[np.int32]
+    numbers: NDArray[np.int32]
 
     @classmethod
     def build(cls, images: ImageTable, pairs: ListedPairs) -> "PairIndex":
@@ -162,7 +164,15 @@ class PairIndex:
         left, right = numbers[pairs.left], numbers[pairs.right]
         keys = np.minimum(left, right) * len(files) + np.maximum(left, right)
         places = np.argsort(keys, kind="stable").astype(np.int32)
-        return cls(files, keys[places], places)
+        ordered = keys[places]
+        pair_numbers = np.empty(len(keys), np.int32)
+        pair_numbers[places] = np.cumsum(np.diff(ordered, prepend=-1) != 0) - 1
+        return cls(files, ordered, places, pair_numbers)
+
+    def once(self, is_wanted: NDArray[np.bool_]) -> NDArray[np.intp]:
+        """Return the places of the pairs that are wanted, of those on equal files one, ascending."""
+        wanted = np.flatnonzero(is_wanted)
+        return wanted[np.sort(np.unique(self.numbers[wanted], return_index=True)[1])]
 
     def find(self, pair: Pair) -> NDArray[np.int32]:
         """Return the places of the pairs of two files, ascending; none where the run lists none."""
@@ -192,7 +202,8 @@ def _columns_of(batch: "pyarrow.RecordBatch", images: ImageTable) -> dict[str, A
         "is_same_pixels": np.array(batch.column("same_pixels").to_pylist(), np.bool_),
         "bits": np.stack(bits, axis=1),
         "n_inliers": _whole(batch.column("n_inliers"), np.int32),
-        **{name: _real(batch.column(column)) for name, column in _REALS.items()},
+        **(reals := {name: _real(batch.column(column)) for name, column in _REALS.items()}),
+        "strengths": np.clip(np.nan_to_num(reals["local"], nan=1.0), 0.0, 1.0),  # of the pixels, whatever people said
         "transforms": _transforms(batch.column("transform")),
     }
     return {field.name: columns[field.name] for field in fields(ListedPairs)}

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from overlens.config import HASH_TYPES
 from overlens.decisions.records import ANSWERS
 from overlens.errors import ConfigError
 from overlens.image_table import ImageTable
@@ -33,9 +34,10 @@ class PairFilter:
         dataset: One image at least is of this dataset.
         other: The other one is of this dataset.
         label: One image at least has this label.
-        rungs: Codes of the rungs; empty for all.
+        rungs: Codes of the rungs that the pixels say; empty for all.
         judged: One of `JUDGED`.
         strength: Smallest and largest strength, inclusive.
+        max_bits: Largest Hamming distance by the hash of the run, inclusive; pairs without one are left out.
         min_cosine: Smallest cosine similarity, inclusive; pairs without one are left out.
         text: Names or labels of one image at least hold this text, whatever its case.
         is_sample: Whether only pairs of the audit sample are shown.
@@ -47,6 +49,7 @@ class PairFilter:
     rungs: tuple[str, ...] = ()
     judged: str = "any"
     strength: tuple[float | None, float | None] = (None, None)
+    max_bits: int | None = None
     min_cosine: float | None = None
     text: str = ""
     is_sample: bool = False
@@ -68,14 +71,14 @@ def order_pairs(pairs: ListedPairs, order: str) -> NDArray[np.int32]:
     if order == "listed":
         return places
     if order == "surest":
-        return np.lexsort((places, -pairs.strengths, pairs.rungs)).astype(np.int32)
+        return np.lexsort((places, -pairs.strengths, pairs.machine_rungs)).astype(np.int32)
     if order == "doubt":
         return _by_doubt(pairs)
     raise ConfigError(f"order {order!r} is not known; allowed: {', '.join(ORDERS)}")
 
 
 def _by_doubt(pairs: ListedPairs) -> NDArray[np.int32]:
-    rungs, strengths = pairs.machine_rungs.astype(np.int16), np.nan_to_num(pairs.local, nan=1.0)
+    rungs, strengths = pairs.machine_rungs.astype(np.int16), pairs.strengths
     is_verified = rungs <= EDITED
     copies, others = np.flatnonzero(is_verified), np.flatnonzero(~is_verified)
     copies = copies[np.lexsort((copies, strengths[copies], -rungs[copies]))]
@@ -85,43 +88,54 @@ def _by_doubt(pairs: ListedPairs) -> NDArray[np.int32]:
     return np.argsort(turns, kind="stable").astype(np.int32)
 
 
-def select_pairs(
-    images: ImageTable, pairs: ListedPairs, answers: NDArray[np.uint8], wanted: PairFilter
-) -> NDArray[np.bool_]:
-    """Return `(m,)` which pairs a filter lets through, but for `is_sample`.
+def select_pairs(images: ImageTable, pairs: ListedPairs, wanted: PairFilter, hash_type: str) -> NDArray[np.bool_]:
+    """Return `(m,)` which pairs a filter lets through, but for `judged` and `is_sample`.
 
     Args:
         images: The images of the run.
         pairs: Its pairs.
-        answers: `(m,)` what people say: place in `ANSWERS` + 1, 0 for nothing.
         wanted: The filter.
+        hash_type: One of `overlens.config.HASH_TYPES`, whose Hamming distance is meant.
     """
     is_wanted = np.ones(len(pairs), np.bool_)
     if wanted.dataset or wanted.other:
         is_wanted &= _joins(images, pairs, wanted.dataset, wanted.other)
     if wanted.rungs:
-        is_wanted &= np.isin(pairs.rungs, [VERDICTS.index(rung) for rung in wanted.rungs])
+        is_wanted &= np.isin(pairs.machine_rungs, [VERDICTS.index(rung) for rung in wanted.rungs])
     if wanted.label:
         is_wanted &= _either(pairs, _has_label(images, wanted.label))
     if wanted.text:
         is_wanted &= _either(pairs, _has_text(images, wanted.text))
-    if wanted.judged in ("no", "yes"):
-        is_wanted &= (answers > 0) == (wanted.judged == "yes")
-    elif wanted.judged != "any":
-        is_wanted &= answers == ANSWERS.index(wanted.judged) + 1
+    is_wanted &= _within_bits(pairs.bits[:, HASH_TYPES.index(hash_type)], wanted.max_bits)
     return is_wanted & _within_scores(pairs, wanted)
+
+
+def is_judged(answers: NDArray[np.uint8], judged: str) -> NDArray[np.bool_]:
+    """Return `(m,)` which pairs were judged as one of `JUDGED` says; answers are places in `ANSWERS` + 1, or 0."""
+    if judged in ("no", "yes"):
+        return np.asarray((answers > 0) == (judged == "yes"))
+    return np.asarray(answers == ANSWERS.index(judged) + 1) if judged != "any" else np.ones(len(answers), np.bool_)
 
 
 def _within_scores(pairs: ListedPairs, wanted: PairFilter) -> NDArray[np.bool_]:
     is_within = np.ones(len(pairs), np.bool_)
     least, most = wanted.strength
     if least is not None:
-        is_within &= pairs.strengths >= np.float32(least)
+        is_within &= pairs.strengths >= _nearest(least)
     if most is not None:
-        is_within &= pairs.strengths <= np.float32(most)
+        is_within &= pairs.strengths <= _nearest(most)
     if wanted.min_cosine is not None:
-        is_within &= pairs.cosines >= np.float32(wanted.min_cosine)
+        is_within &= pairs.cosines >= _nearest(wanted.min_cosine)
     return is_within
+
+
+def _within_bits(bits: NDArray[np.int16], most: int | None) -> NDArray[np.bool_]:
+    return np.ones(len(bits), np.bool_) if most is None else (bits >= 0) & (bits <= most)
+
+
+def _nearest(value: float) -> np.float32:
+    """Return the float32 that is meant by a number; one beyond all scores stays beyond them."""
+    return np.float32(min(max(value, -9.0), 9.0))
 
 
 def _joins(images: ImageTable, pairs: ListedPairs, dataset: str, other: str) -> NDArray[np.bool_]:

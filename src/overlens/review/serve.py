@@ -1,14 +1,18 @@
 """The desk on the network: one socket, one token, until Ctrl-C."""
 
 import logging
+import os
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from html import escape
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from overlens.errors import ConfigError, MissingExtraError
-from overlens.review.security import WILDCARDS, Door
+from overlens.review.security import Door
 
 if TYPE_CHECKING:
     from overlens.review.desk import Desk
@@ -48,31 +52,54 @@ def listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
+def is_loopback(listener: socket.socket) -> bool:
+    """Whether only this machine reaches what listens there."""
+    return ip_address(listener.getsockname()[0].split("%")[0]).is_loopback
+
+
+@contextmanager
+def redirecting_page(folder: Path, address: str) -> Iterator[Path]:
+    """Hold a page that leads to an address, readable by its owner alone.
+
+    A browser is started with the path of that page: what a process is started with is seen by everybody on a machine,
+    and the address holds the token.
+
+    Raises:
+        ConfigError: The page cannot be written.
+    """
+    path = folder / f"desk-{secrets.token_hex(8)}.html"
+    text = f'<!DOCTYPE html><meta charset="utf-8"><meta http-equiv="refresh" content="0; url={escape(address)}">'
     try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror or error}; leave out --open") from error
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
-def serve_desk(desk: "Desk", listener: socket.socket, host: str, announce: Callable[[str], None]) -> None:
+Announce = Callable[[str], AbstractContextManager[object]]
+
+
+def serve_desk(desk: "Desk", listener: socket.socket, host: str, announce: Announce) -> None:
     """Answer until the process is told to stop.
 
     Args:
         desk: What to serve.
         listener: Where.
         host: The address as it was given.
-        announce: Called once with the address of the page, when it answers.
+        announce: Called once with the address of the page; what it returns is held while the desk answers.
     """
     import uvicorn
 
     from overlens.review.app import BODIES, make_app
 
     port, token = int(listener.getsockname()[1]), secrets.token_urlsafe(TOKEN_BYTES)
-    app = make_app(desk, Door(token, host, port, BODIES))
     config = uvicorn.Config(
-        app,
+        make_app(desk, Door(token, host, port, BODIES)),
         access_log=False,  # it would write the token
         log_config=None,
         proxy_headers=False,
@@ -82,9 +109,11 @@ def serve_desk(desk: "Desk", listener: socket.socket, host: str, announce: Calla
         timeout_graceful_shutdown=GRACE_S,
     )
     # The socket listens already, so whoever comes now waits until it answers.
-    shown = "127.0.0.1" if host in WILDCARDS else f"[{host}]" if ":" in host else host
-    announce(f"http://{shown}:{port}/?token={token}")
-    try:
+    with listener, announce(f"http://{_reached_at(host)}:{port}/?token={token}"):
         uvicorn.Server(config).run(sockets=[listener])
-    finally:
-        listener.close()
+
+
+def _reached_at(host: str) -> str:
+    """Return how this machine reaches a desk that is bound to an address."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{host}]" if ":" in host else host

@@ -19,7 +19,7 @@ from overlens.candidates.copies import join_pairs
 from overlens.candidates.find import CandidatePairs
 from overlens.candidates.signals import Signals, Sources, measure_signals
 from overlens.decisions.honoured import HonouredDecisions, Names
-from overlens.decisions.records import ANSWERS, COPY, UNSURE, Decision, Pair, digest_answers
+from overlens.decisions.records import ANSWERS, COPY, UNSURE, Decision, Pair, digest_answers, in_order
 from overlens.digests import DIGEST_BYTES
 from overlens.groups.find import NO_GROUP, Groups
 from overlens.tables import valid_text
@@ -45,6 +45,7 @@ class PlacedDecisions:
         wanted: First rows with the same pixels -> rows of a pair that was decided to be a copy; it is looked at.
         counts: What became of the decisions that are not applied; "equal": copies that are equal anyway.
         contradicted: Rows of the files of decisions that the images contradict.
+        digest: What they say in all, see `overlens.decisions.records.digest_answers`.
     """
 
     latest: Mapping[Pair, Decision]
@@ -56,6 +57,7 @@ class PlacedDecisions:
     wanted: dict[RowPair, RowPair] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     contradicted: list[RowPair] = field(default_factory=list)
+    digest: str = ""
 
     def add_to(self, candidates: CandidatePairs, sources: Sources) -> CandidatePairs:
         """Return the candidates, and those pairs that were decided to be copies, sorted by left and right."""
@@ -97,7 +99,7 @@ class PlacedDecisions:
             n_joined=len(joined),
             first_contradicted=_name(self.contradicted, groups, keys),
             first_joined=_name(joined, groups, keys),
-            digest=digest_answers(self.latest),
+            digest=self.digest,
         )
 
     def _changed(self, judged: JudgedPairs) -> set[RowPair]:
@@ -121,7 +123,9 @@ class PlacedDecisions:
             self.contradicted.extend([rows] * (kind == "contradicted"))
         elif decision.answer == UNSURE:
             self.counts[UNSURE] += 1
-            self.by_picture.setdefault(pictures, code)
+            self.counts["overruled"] += len(self.applied.pop(pictures, []))
+            self.wanted.pop(pictures, None)
+            self.by_picture[pictures] = code
         elif wanted is None:
             self.counts["within reference"] += 1
         else:
@@ -154,8 +158,8 @@ def place_decisions(
         first_file[rows] = rows[0]
     placed = PlacedDecisions(latest, first, first_file)
     partners = _Partners(sources, first, reference)
-    # By their times: a table that is imported may hold older decisions than the log has.
-    for decision in sorted(latest.values(), key=lambda one: (one.decided_at, one.number)):
+    placed.digest = digest_answers(latest.values(), {one: int(first[rows[0]]) for one, rows in rows_of.items()})
+    for decision in in_order(latest.values()):
         if any(digest not in rows_of for digest in decision.pair):
             placed.counts["not in run"] += 1
             continue
