@@ -97,6 +97,60 @@ def test_what_was_exported_makes_the_same_state_elsewhere(tmp_path: Path):
     assert there.history() == history
 
 
+def test_an_answer_that_was_changed_in_the_table_counts_once(tmp_path: Path):
+    store = DecisionStore(tmp_path / "decisions.sqlite")
+    store.decide(DecidedImage(A, "set", "a.png"), DecidedImage(B, "set", "b.png"), "copy", Occasion("desk"))
+    exported = decisions_csv(store.latest())
+    edited = exported.replace(",copy,", ",not a copy,")
+    assert import_decisions(store, parse_decisions(edited, {})) == Imported(1, 0, 0)
+    for table, imported in ((edited, Imported(0, 1, 0)), (exported, Imported(0, 0, 1))):
+        assert import_decisions(store, parse_decisions(table, {})) == imported
+    assert [one.answer for one in store.latest().values()] == ["not a copy"]
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"], ids=["semicolons", "tabs"])
+def test_a_spreadsheet_may_separate_otherwise(delimiter: str):
+    exported = decisions_csv(latest_of(decision(A, B, "copy", note="no comma")))
+    assert parse_decisions(exported.replace(",", delimiter), {}) == parse_decisions(exported, {})
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("set,a.png,set,a.png,copy,", "line 2: it names one image twice, 'a.png' of dataset 'set'"),
+        (
+            "set,a.png,set,b.png,copy,9999-01-01T00:00:00Z",
+            "line 2: decided_at '9999-01-01T00:00:00Z' lies in the future",
+        ),
+    ],
+    ids=["one image", "future"],
+)
+def test_a_line_that_cannot_be_meant_is_told(line: str, reason: str):
+    digests = {("set", "a.png"): A, ("set", "b.png"): B}
+    with pytest.raises(ConfigError, match=re.escape(reason)):
+        parse_decisions(f"dataset_a,image_a,dataset_b,image_b,answer,decided_at\n{line}\n", digests)
+
+
+def test_no_other_file_is_written_over(tmp_path: Path):
+    made = latest_of(decision(A, B, "copy"))
+    table, link = tmp_path / "table.csv", tmp_path / "link.csv"
+    link.symlink_to(table)
+    for path in (table, link, table):
+        write_decisions(path, made)
+    assert link.is_symlink() and read_decisions(table, {}) == tuple(made.values())
+    (tmp_path / "run.json").write_text("{}")
+    for name, reason in (
+        ("run.json", "is no table of decisions"),
+        (".", "is no table"),
+        ("none/x.csv", "cannot write"),
+    ):
+        with pytest.raises(ConfigError, match=reason):
+            write_decisions(tmp_path / name, made)
+    with pytest.raises(ConfigError, match="is no table of decisions; name another file"):
+        write_decisions(Path("/dev/null"), made)
+    assert (tmp_path / "run.json").read_text() == "{}"
+
+
 def test_an_older_table_overrules_nothing(tmp_path: Path):
     store = DecisionStore(tmp_path / "decisions.sqlite")
     store.append([decision(A, B, "copy", "2026-03-01T00:00:00.000Z")])
@@ -175,12 +229,13 @@ def test_no_more_lines_are_told_than_one_can_read():
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "has the columns none; needed are answer"),
+        (b"", "is empty; needed are answer"),
+        (b"answer,sha256_a,sha256_b\nunsure,,,\n", "line 2: it has more cells than the head"),
         (b"sha256_a,answer\n", "has the columns sha256_a, answer; needed are"),
         (b'answer,sha256_a,sha256_b\n"copy\n', "cannot be read after line"),
         (b"answer\xff", "is not UTF-8"),
     ],
-    ids=["empty", "columns", "quote", "encoding"],
+    ids=["empty", "cells", "columns", "quote", "encoding"],
 )
 def test_what_is_no_table_is_told(tmp_path: Path, content: bytes, reason: str):
     (tmp_path / "table.csv").write_bytes(content)

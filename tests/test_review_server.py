@@ -100,8 +100,12 @@ def first_id(client: TestClient, **query: str) -> str:
     return client.get("/api/pairs", params=query).json()["pairs"][0]["id"]
 
 
+def said(pair: str, answer: str = "copy", session: str = "w") -> dict[str, object]:
+    return {"id": pair, "left": 0, "answer": answer, "session": session, "seen": 0, "open": True}
+
+
 def decide(client: TestClient, pair: str, answer: str = "copy", session: str = "w", **more: object) -> dict:
-    body = json.dumps({"id": pair, "answer": answer, "session": session, **more})
+    body = json.dumps(said(pair, answer, session) | more)
     reply = client.post("/api/decide", content=body, headers={**OWN, "content-type": "application/json"})
     assert reply.status_code == 200, reply.text
     return reply.json()
@@ -210,8 +214,7 @@ def test_another_origin_changes_nothing(client: TestClient, root: Path, headers:
 
 @pytest.mark.parametrize("headers", [OWN, {"sec-fetch-site": "same-origin"}], ids=repr)
 def test_the_own_page_may_change(client: TestClient, root: Path, headers: dict[str, str]):
-    body = {"id": first_id(client), "answer": "copy", "session": "w"}
-    assert client.post("/api/decide", json=body, headers=headers).status_code == 200
+    assert client.post("/api/decide", json=said(first_id(client)), headers=headers).status_code == 200
     assert history(root) == ["copy"]
 
 
@@ -303,7 +306,7 @@ def test_only_json_is_taken(client: TestClient, root: Path, kind: str):
     ids=repr,
 )
 def test_what_makes_no_sense_is_refused(client: TestClient, root: Path, change: dict[str, object], status: int):
-    body = {"id": first_id(client), "answer": "copy", "session": "w", **change}
+    body = said(first_id(client)) | change
     reply = client.post("/api/decide", json=body, headers=OWN)
     assert reply.status_code == status and set(reply.json()) == {"error"}, reply.text
     assert history(root) == []
@@ -509,7 +512,7 @@ def test_pages_join_up_and_filters_agree_with_what_is_shown(client: TestClient):
     ]
     assert paged == everything["pairs"]
     checks = {
-        "rung=same_picture&rung=edited": lambda one: one["rung"] in ("same_picture", "edited"),
+        "rung=same_picture&rung=edited": lambda one: one["machine"] in ("same_picture", "edited"),
         "dataset=left&other=right": lambda one: (
             {one[side]["dataset"] for side in ("left", "right")} == {"left", "right"}
         ),
@@ -520,6 +523,8 @@ def test_pages_join_up_and_filters_agree_with_what_is_shown(client: TestClient):
         "min_strength=0.5": lambda one: one["strength"] >= 0.5,
         "max_strength=0.5": lambda one: one["strength"] <= 0.5,
         "min_cosine=0.9": lambda one: one["cosine"] is not None and one["cosine"] >= 0.9,
+        "max_bits=10": lambda one: one["bits"] is not None and one["bits"] <= 10,
+        "min_strength=1e39": lambda one: False,
         "query=DROP table": lambda one: any("DROP TABLE" in one[side]["name"] for side in ("left", "right")),
         "query=HILLS": lambda one: any("hills" in one[side]["label"] + one[side]["name"] for side in ("left", "right")),
         "judged=yes": lambda one: False,
@@ -528,7 +533,7 @@ def test_pages_join_up_and_filters_agree_with_what_is_shown(client: TestClient):
     for query, check in checks.items():
         found = client.get(f"/api/pairs?limit=200&{query}").json()["pairs"]
         assert found == [one for one in everything["pairs"] if check(one)], query
-        assert client.get(f"/api/progress?{query}").json()["n_pairs"] == len(found)
+        assert client.get(f"/api/progress?{query}").json()["n_pairs"] == len({one["id"] for one in found})
 
 
 def test_doubt_takes_turns_from_the_border_outwards(desk: Desk):
@@ -569,12 +574,16 @@ def test_an_answer_is_kept_with_what_was_shown(client: TestClient, root: Path):
     note = "\N{GRINNING FACE} <b>'); DROP TABLE decisions; --\ud800"
     decide(client, pair["id"], "not a copy", note=note)
     (kept,) = DecisionStore(CrossLayout(root).decisions).history()
-    assert (kept.answer, kept.origin, kept.session) == ("not a copy", "desk", "w")
+    assert (kept.answer, kept.origin, kept.occasion.session) == ("not a copy", "desk", "w")
     assert kept.note.startswith("\N{GRINNING FACE} <b>'); DROP TABLE decisions; --")
-    assert kept.evidence["verdict"] == "edited" and kept.evidence["measured"] == pair["evidence"]
+    shown = kept.occasion.shown
+    assert shown["verdict"] == "edited" and shown["measured"] == pair["evidence"] and shown["open"] is True
+    assert shown["left"] == [pair["left"]["dataset"], pair["left"]["name"]], "words are of the right picture"
     assert {kept.left.image, kept.right.image} == {pair["left"]["name"], pair["right"]["name"]}
     shown = client.get("/api/pairs", params={"judged": "not a copy"}).json()
-    assert [one["id"] for one in shown["pairs"]] == [pair["id"]] and shown["pairs"][0]["answer"] == "not a copy"
+    assert [one["id"] for one in shown["pairs"]] == [pair["id"]]
+    answered = shown["pairs"][0]
+    assert (answered["answer"], answered["number"], answered["note"]) == ("not a copy", kept.number, kept.note)
 
 
 def test_undo_goes_back_in_one_window(client: TestClient, root: Path):
@@ -586,7 +595,8 @@ def test_undo_goes_back_in_one_window(client: TestClient, root: Path):
     def undo(session: str) -> dict:
         return client.post("/api/undo", json={"session": session}, headers=OWN).json()
 
-    assert (undo("first") | {"progress": 0}) == {"ok": True, "undone": one, "answer": "copy", "progress": 0}
+    undone = undo("first")
+    assert (undone["undone"], undone["answer"], undone["number"]) == (one, "copy", 1)
     assert undo("first")["answer"] == "" and undo("first")["undone"] is None
     assert undo("third")["undone"] is None
     progress = client.get("/api/progress").json()
@@ -594,10 +604,83 @@ def test_undo_goes_back_in_one_window(client: TestClient, root: Path):
     assert history(root) == ["copy", "unsure", "same scene"]
 
 
+def test_nobody_overrules_what_he_did_not_see(client: TestClient, root: Path):
+    pair = first_id(client)
+    number = decide(client, pair, "copy", "first")["number"]
+    reply = client.post("/api/decide", json=said(pair, "unsure", "second"), headers=OWN)
+    assert reply.status_code == 409 and "meanwhile" in reply.json()["error"]
+    assert (reply.json()["answer"], reply.json()["number"]) == ("copy", number)
+    assert history(root) == ["copy"]
+    before = client.get("/api/progress").json()["version"]
+    assert decide(client, pair, "unsure", "second", seen=number)["progress"]["version"] != before
+    assert decide(client, pair, "unsure", "second", seen=number)["number"] == 2, "said again it is no second line"
+    assert history(root) == ["copy", "unsure"]
+
+
+def test_any_answer_can_be_taken_back(client: TestClient, root: Path):
+    pair = first_id(client)
+    first, second = (decide(client, pair, one, one, seen=n)["number"] for n, one in enumerate(("copy", "unsure")))
+
+    def take_back(number: object) -> tuple[int, dict]:
+        reply = client.post("/api/undo", json={"session": "third", "number": number}, headers=OWN)
+        return reply.status_code, reply.json()
+
+    assert take_back(first)[0] == 409 and take_back("1")[0] == take_back(-1)[0] == take_back(None)[0] == 400
+    status, reply = take_back(second)
+    assert status == 200 and (reply["undone"], reply["answer"], reply["number"]) == (pair, "copy", first)
+    assert take_back(first)[1]["answer"] == "" and client.get("/api/progress").json()["n_judged"] == 0
+
+
+def test_the_first_open_pair_is_told(client: TestClient):
+    ids = list(dict.fromkeys(one["id"] for one in client.get("/api/pairs?limit=200").json()["pairs"]))
+    assert client.get("/api/pairs?limit=1").json()["first_open"] == 0
+    decide(client, ids[0])
+    page = client.get("/api/pairs?limit=200").json()
+    assert page["pairs"][page["first_open"]]["id"] == ids[1]
+    assert client.get("/api/pairs?judged=yes").json()["first_open"] == -1
+
+
+def test_equal_files_listed_often_are_one_answer(tmp_path: Path):
+    pixels = make_picture(1, 160, 120)
+    for side in ("left", "right"):
+        for number in range(4):
+            write(
+                tmp_path / side / f"{number}.png", encode_picture(pixels if side == "left" else pixels[:, ::-1].copy())
+            )
+    datasets = {side: tmp_path / side for side in ("left", "right")}
+    overlens.analyze(datasets, output=tmp_path / "out", clip_model="offline", projections="none", no_report=True)
+    app = make_app(Desk(FinishedRun.open(tmp_path / "out")), Door(TOKEN, "127.0.0.1", 8123, BODIES))
+    client = TestClient(app, base_url=BASE, headers={"X-Overlens-Token": TOKEN})
+    across = {"dataset": "left", "other": "right"}
+    shown = client.get("/api/pairs", params=across).json()
+    assert shown["n"] == 16 and len({one["id"] for one in shown["pairs"]}) == 1
+    before = client.get("/api/progress", params=across).json()
+    assert (before["n_pairs"], before["n_judged"]) == (1, 0)
+    progress = decide(client, shown["pairs"][0]["id"])["progress"]
+    assert progress["n_judged"] == 1 and progress["by_answer"]["copy"] == 1 and progress["precision"]["n"] == 1
+
+
+def test_after_a_run_that_honoured_an_answer_the_page_says_what_the_pixels_say(
+    client: TestClient, root: Path, made: Path
+):
+    pair = client.get("/api/pairs", params={"rung": "edited"}).json()["pairs"][0]
+    decide(client, pair["id"], "not a copy")
+    datasets = {name: made.parent / name for name in ("left", "right")}
+    overlens.analyze(datasets, output=root, clip_model="offline", projections="none", no_report=True)
+    app = make_app(Desk(FinishedRun.open(root)), Door(TOKEN, "127.0.0.1", 8123, BODIES))
+    again = TestClient(app, base_url=BASE, headers={"X-Overlens-Token": TOKEN})
+    found = again.get("/api/pairs", params={"rung": "edited", "limit": 200}).json()["pairs"]
+    (same,) = (one for one in found if one["id"] == pair["id"])
+    assert {name: same[name] for name in ("machine", "strength", "evidence")} == {
+        name: pair[name] for name in ("machine", "strength", "evidence")
+    }
+    assert same["answer"] == "not a copy"
+
+
 def test_precision_is_of_verified_pairs_that_could_be_told(client: TestClient):
     shown = client.get("/api/pairs", params={"limit": 200}).json()["pairs"]
-    copies = [one["id"] for one in shown if one["rung"] in ("same_picture", "edited")]
-    other = next(one["id"] for one in shown if one["rung"] == "look_alike")
+    copies = [one["id"] for one in shown if one["machine"] in ("same_picture", "edited")]
+    other = next(one["id"] for one in shown if one["machine"] == "look_alike")
     assert client.get("/api/progress").json()["precision"] is None
     for pair, answer in zip(copies[:4], ("copy", "copy", "not a copy", "unsure"), strict=True):
         decide(client, pair, answer)
@@ -704,7 +787,7 @@ def test_an_acknowledged_answer_survives_a_kill(root: Path):
     served = Served(root)
     pairs = served.ask("GET", "/api/pairs?limit=5")[1]["pairs"]
     for one in pairs:
-        status, _ = served.ask("POST", "/api/decide", {"id": one["id"], "answer": "copy", "session": "w"})
+        status, _ = served.ask("POST", "/api/decide", said(one["id"]))
         assert status == 200
     served.stop(signal.SIGKILL)
     assert history(root) == ["copy"] * 5
@@ -719,13 +802,13 @@ def test_an_acknowledged_answer_survives_a_kill(root: Path):
 def test_two_windows_lose_nothing(root: Path):
     served = Served(root)
     try:
-        ids = [one["id"] for one in served.ask("GET", "/api/pairs?limit=200")[1]["pairs"]][:30]
+        shown = served.ask("GET", "/api/pairs?limit=200")[1]["pairs"]
+        ids = list(dict.fromkeys(one["id"] for one in shown))[:30]
         replies: list[int] = []
 
         def judge(own: list[str], session: str) -> None:
             for one in own:
-                body = {"id": one, "answer": "unsure", "session": session}
-                replies.append(served.ask("POST", "/api/decide", body)[0])
+                replies.append(served.ask("POST", "/api/decide", said(one, "unsure", session))[0])
 
         windows = [threading.Thread(target=judge, args=(ids[side::2], f"window {side}")) for side in range(2)]
         for one in windows:
@@ -786,7 +869,12 @@ def test_what_cannot_be_served_is_said(root: Path, options: list[str], message: 
 def test_a_run_without_judged_pairs_has_nothing_to_review(tmp_path: Path):
     write(tmp_path / "a" / "one.png", encode_picture(make_picture(1)))
     overlens.analyze(
-        {"a": tmp_path / "a"}, output=tmp_path / "out", clip_model="offline", projections="none", no_verify=True
+        {"a": tmp_path / "a"},
+        output=tmp_path / "out",
+        clip_model="offline",
+        projections="none",
+        no_verify=True,
+        no_report=True,
     )
     with pytest.raises(ConfigError, match="nothing to review"):
         Desk(FinishedRun.open(tmp_path / "out"))

@@ -164,7 +164,8 @@ def _told(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StoreError(
-            f"cannot write {path}: {error.strerror or error}; mend that, or write elsewhere with --output PATH"
+            f"cannot write {path}: {error.strerror or error}; mend that, or let compute or dedupe write elsewhere with "
+            "--output PATH"
         ) from error
 
 

@@ -123,6 +123,12 @@ class FinishedRun:
         return thumbnails.get(self.images.digest(row).hex(), self.images.path(row))
 
 
+def find_root(given: Path) -> Path:
+    """Return the folder that holds `dataset/cross`, of which the given one may be a part."""
+    places = given, *(given.absolute().parents[:2] if not CrossLayout(given).run.exists() else ())
+    return next((place for place in places if CrossLayout(place).run.exists()), given)
+
+
 @lru_cache(maxsize=64)
 def _thumbnails(root: Path, dataset: str) -> Thumbnails:
     return Thumbnails.open(AnalysisLayout(root, dataset).store)

@@ -76,6 +76,8 @@ def _run(config: RunConfig, progress: Progress, encoder: Encoder | None) -> Anal
         plan = plan_published(config, encoder) if config.from_embeddings else plan_images(config, encoder)
         asked = read_asked(config, () if isinstance(plan, Material) else plan.listings)
     with sole_writer(CrossLayout(config.output_root).mark):
+        if config.verifies:  # what is damaged is told before hours of work, and before results are replaced
+            DecisionStore(CrossLayout(config.output_root).decisions).latest()
         earlier, results = find_files(config), Results.open(config.output_root)
         if isinstance(plan, Material):
             for features in plan.features:

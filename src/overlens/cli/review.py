@@ -28,7 +28,7 @@ LOOPBACK = "127.0.0.1"
 @click.option(
     "--export",
     type=click.Path(path_type=Path),
-    help="Write the decisions that count to this table, and do not serve.",
+    help="Write the decisions that count to this table, - for the terminal, and do not serve.",
 )
 @click.option(
     "--import",
@@ -55,6 +55,10 @@ def review(
     `report` go by them. With --import or --export nothing is served.
     """
     start_logging(verbose)
+
+    from overlens.finished import find_root
+
+    root = find_root(root)
     given = [name for name in serving if context.get_parameter_source(name) != ParameterSource.DEFAULT]
     if import_ is None and export is None:
         if "seed" in given and serving["sample"] is None:
@@ -74,10 +78,13 @@ def _serve(root: Path, *, host: str, port: int, sample: int | None, seed: int, i
 
     require_extra()
 
+    from overlens.decisions.store import DecisionStore
     from overlens.finished import FinishedRun
     from overlens.review.desk import Desk
 
-    desk = Desk(FinishedRun.open(root), sample=None if sample is None else (sample, seed))
+    run = FinishedRun.open(root)
+    DecisionStore(run.layout.decisions).require_writable()
+    desk = Desk(run, sample=None if sample is None else (sample, seed))
     listener = listen(host, port)
     if not is_loopback(listener):
         click.echo(
@@ -114,9 +121,16 @@ def _take_in(root: Path, path: Path) -> None:
 
 
 def _write_out(root: Path, path: Path) -> None:
-    from overlens.decisions.table import write_decisions
+    from overlens.decisions.store import DecisionStore
+    from overlens.decisions.table import decisions_csv, write_decisions
     from overlens.finished import FinishedRun
+    from overlens.layout import CrossLayout
 
-    run = FinishedRun.open(root)
-    write_decisions(path, run.decisions)
-    print_lines([f"Exported {counted(len(run.decisions), 'decision')}: {path}"])
+    store = DecisionStore(CrossLayout(root).decisions)
+    # What people said can be had where a run can be read no more.
+    latest = store.latest() if store.path.exists() else FinishedRun.open(root).decisions
+    if str(path) == "-":
+        click.echo(decisions_csv(latest), nl=False)
+        return
+    write_decisions(path, latest)
+    print_lines([f"Exported {counted(len(latest), 'decision')}: {path}"])

@@ -210,6 +210,14 @@ class DecisionStore:
 
         return self._write(write)
 
+    def require_writable(self) -> None:
+        """Raise StoreError unless decisions can be kept, before somebody makes one."""
+        files = [one for one in (self.path, self.path.parent) if one.exists()]
+        if refused := [one for one in files if not os.access(one, os.W_OK)]:
+            raise StoreError(
+                f"decisions cannot be kept: {refused[0]} cannot be written; change its rights, or copy the results"
+            )
+
     def record_sample(self, size: int, seed: int) -> None:
         """Keep that an audit sample was drawn, unless it is the last one that was."""
 

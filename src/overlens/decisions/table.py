@@ -8,7 +8,7 @@ import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from overlens.atomic import write_text
@@ -16,12 +16,14 @@ from overlens.counted import counted
 from overlens.decisions.records import DecidedImage, Decision, Occasion, Pair, require_answer, stamp
 from overlens.decisions.store import DecisionStore, latest_of
 from overlens.digests import DIGEST_BYTES
-from overlens.errors import ConfigError
+from overlens.errors import ConfigError, StoreError
 from overlens.tables import csv_text, plain_text, valid_text
 
 NAMES, DIGESTS = ("dataset_a", "image_a", "dataset_b", "image_b"), ("sha256_a", "sha256_b")
 COLUMNS = (*NAMES, *DIGESTS, "answer", "decided_at", "origin", "note")
 MOST_PROBLEMS = 20
+CLOCKS_APART = timedelta(days=1)
+"""So far in the future may a time lie, as clocks and zones differ."""
 IMPORT = "import"
 
 Digests = Mapping[tuple[str, str], bytes]
@@ -52,20 +54,24 @@ def write_decisions(path: Path, latest: Mapping[Pair, Decision]) -> None:
     """Write what `decisions_csv` returns, in place of nothing but an earlier table of decisions.
 
     Raises:
-        ConfigError: The path is that of another file.
-        StoreError: The system refuses.
+        ConfigError: The path is that of another file, or the system refuses.
     """
-    head = ",".join(COLUMNS).encode()
     try:
-        with path.open("rb") as stream:
-            is_other = stream.read(len(head)) not in (head, b"")
-    except FileNotFoundError:
-        is_other = False
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror or error}; name a file") from error
-    if is_other:
-        raise ConfigError(f"{path} is there and is no table of decisions; name another file, or move it away")
-    write_text(path, decisions_csv(latest))
+        if path.exists() and not _is_table(path):
+            raise ConfigError(f"{path} is there and is no table of decisions; name another file, or move it away")
+        write_text(path.resolve(), decisions_csv(latest))
+    except (OSError, StoreError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error.__cause__
+        raise ConfigError(f"cannot write {path}: {reason or error}; name a file in a folder of yours") from error
+
+
+def _is_table(path: Path) -> bool:
+    """Whether a file is empty or begins as a table of decisions does."""
+    head = ",".join(COLUMNS).encode()
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return stream.read(len(head)) in (head, b"")
 
 
 def read_decisions(path: Path, digests: Digests) -> tuple[Decision, ...]:
@@ -83,8 +89,8 @@ def parse_decisions(text: str, digests: Digests, where: str = "the table") -> tu
     """Return the decisions of a table, those without a time as of now.
 
     Args:
-        text: The table as CSV, with a head; columns may come in any order, and only those of the pair and the answer
-            must be there.
+        text: The table as CSV, with a head, separated by commas, or by semicolons or tabs as some spreadsheets do it;
+            columns may come in any order, and only those of the pair and the answer must be there.
         digests: The images that lines may name instead of giving digests.
         where: What the table is called in errors.
 
@@ -93,7 +99,8 @@ def parse_decisions(text: str, digests: Digests, where: str = "the table") -> tu
     """
     lines = _Lines(digests, stamp(datetime.now(UTC)))
     try:
-        reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
+        text = text.removeprefix("\ufeff")
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=_delimiter_of(text), strict=True)
         _require_columns(reader.fieldnames or (), where)
         for row in reader:
             lines.add(reader.line_num, row)
@@ -128,10 +135,11 @@ def import_decisions(store: DecisionStore, decisions: Sequence[Decision]) -> Imp
         older = {
             one.pair
             for one in decisions
-            if one.pair not in same and (last := there[one.pair]) is not None and one.decided_at <= last.decided_at
+            if one.pair not in same and (last := there[one.pair]) is not None and one.decided_at < last.decided_at
         }
-        undone = {(one.pair, one.decided_at, one.answer) for one in kept if one.undone_at is not None}
-        gone = {one.pair for one in decisions if (one.pair, one.decided_at, one.answer) in undone} - same
+        # What the log had already and does not count is no news; another answer of that time was put there by hand.
+        past = {(one.pair, one.decided_at, one.answer) for one in kept}
+        gone = {one.pair for one in decisions if (one.pair, one.decided_at, one.answer) in past} - same
         n_known, n_older = len(same), len(older | gone)
         return [one for one in decisions if one.pair not in same | older | gone]
 
@@ -152,7 +160,9 @@ class _Lines:
     def add(self, number: int, row: Mapping[str | None, object]) -> None:
         """Take the line that ends at this number."""
         try:
-            decision = self._parse({name: cell for name, cell in row.items() if name is not None})
+            if None in row:
+                raise ValueError("it has more cells than the head")
+            decision = self._parse({str(name): cell for name, cell in row.items()})
             earlier = self.decisions.setdefault(decision.pair, decision)
             if earlier.answer != decision.answer:
                 line = self._line_of[decision.pair]
@@ -168,6 +178,8 @@ class _Lines:
             raise ValueError("it has fewer cells than the head")
         cells = {name: plain_text(str(cell)) for name, cell in row.items()}
         left, right = sorted((self._image(cells, "a"), self._image(cells, "b")))
+        if left == right and left.image:
+            raise ValueError(f"it names one image twice, {left.image!r} of dataset {left.dataset!r}")
         answer = require_answer(cells["answer"].strip().lower().replace("_", " "))
         origin, note = cells.get("origin", "").strip() or IMPORT, cells.get("note", "")
         return Decision(0, left, right, answer, self._time(cells), Occasion(origin, IMPORT, note=note))
@@ -186,9 +198,18 @@ class _Lines:
         if not text:
             return self._now
         try:
-            return stamp(datetime.fromisoformat(text))
+            time = stamp(datetime.fromisoformat(text))
         except (ValueError, OverflowError) as error:
             raise ValueError(f"decided_at {text!r} is no time such as 2026-01-31T12:00:00Z, or empty") from error
+        if time > stamp(datetime.now(UTC) + CLOCKS_APART):
+            raise ValueError(f"decided_at {text!r} lies in the future; nothing said later would count")
+        return time
+
+
+def _delimiter_of(text: str) -> str:
+    """Return what separates the columns of a table: that which its head has most of, a comma where it has none."""
+    head = text.split("\n", 1)[0]
+    return max((",", ";", "\t"), key=head.count)
 
 
 def _parse_digest(text: str, side: str) -> bytes:
@@ -203,9 +224,10 @@ def _parse_digest(text: str, side: str) -> bytes:
 
 def _require_columns(head: Sequence[str], where: str) -> None:
     if "answer" not in head or not any(set(needed) <= set(head) for needed in (NAMES, DIGESTS)):
+        seen = f"has the columns {', '.join(head)}" if head else "is empty"
         raise ConfigError(
-            f"{where} has the columns {', '.join(head) or 'none'}; needed are answer, and sha256_a and sha256_b, or "
-            "dataset_a, image_a, dataset_b and image_b"
+            f"{where} {seen}; needed are answer, and sha256_a and sha256_b, or dataset_a, image_a, dataset_b and "
+            "image_b"
         )
 
 

@@ -6,8 +6,7 @@ from overlens.atomic import sole_writer
 from overlens.checks import require_at_least
 from overlens.decisions.records import digest_decisions
 from overlens.digests import digest_if_there
-from overlens.finished import FinishedRun
-from overlens.layout import CrossLayout
+from overlens.finished import FinishedRun, find_root
 from overlens.report.html.page import render_index, render_report
 from overlens.report_contents.gather import MOST_PAIRS, gather_report
 from overlens.store.fingerprints import fingerprint, made_by
@@ -45,16 +44,9 @@ def make_report(root: Path, *, most_pairs: int = MOST_PAIRS) -> Path:
         StoreError: A file of the run is gone or damaged, another run writes there, or the report cannot be written.
     """
     require_at_least("--max-pairs", most_pairs, 1, such_as=MOST_PAIRS)
-    root = _root_of(root)
-    run = FinishedRun.open(root)
-    with sole_writer(CrossLayout(root).mark):
-        return write_report(run, Results.open(root), most_pairs=most_pairs)
-
-
-def _root_of(given: Path) -> Path:
-    """Return the folder that holds `dataset/cross`, of which the given one may be a part."""
-    places = given, *(given.absolute().parents[:2] if not CrossLayout(given).run.exists() else ())
-    return next((place for place in places if CrossLayout(place).run.exists()), given)
+    run = FinishedRun.open(find_root(root))
+    with sole_writer(run.layout.mark):
+        return write_report(run, Results.open(run.root), most_pairs=most_pairs)
 
 
 def write_report(run: FinishedRun, results: Results, *, most_pairs: int = MOST_PAIRS) -> Path:

@@ -121,7 +121,7 @@ class _Pages:
             _text(given, "session", MOST_SESSION),
             _count(given, "seen"),
             given.get("open") is True,
-            _text(given, "note", MOST_NOTE) if given.get("note") else "",
+            "" if given.get("note") in ("", None) else _text(given, "note", MOST_NOTE),
         )
 
         def work() -> dict[str, Any]:

@@ -28,11 +28,12 @@ from overlens.image_table import NO_NUMBER, NamedDigests
 from overlens.recall.measure import wilson_interval
 from overlens.report.style import dataset_colour
 from overlens.review.answers import AnswerReader, Answers
+from overlens.review.audit import Estimate
 from overlens.review.pairs import ListedPairs, PairIndex
 from overlens.review.pictures import GoneError, Pictures
 from overlens.review.points import fitting_points
 from overlens.review.queue import PairFilter, is_judged, order_pairs, select_pairs
-from overlens.review.sample import AuditResult, AuditSample, draw_sample
+from overlens.review.sample import AuditResult, AuditSample, draw_sample, own_answers
 from overlens.verdicts import EDITED, VERIFIED
 
 ORIGIN = "desk"
@@ -258,7 +259,10 @@ class Desk:
         return {"n_added": made.n_added, "n_same": made.n_known, "n_older": made.n_older}
 
     def _sample_progress(self, answers: Answers) -> dict[str, Any] | None:
-        return None if self.sample is None else _result_json(self.sample.result(answers.codes))
+        if self.sample is None:
+            return None
+        is_own = own_answers(self.sample, self.run.images, self.pairs, answers.latest)
+        return _result_json(self.sample.result(answers.codes, is_own))
 
     def _evidence(self, place: int) -> dict[str, object]:
         row, sides = self.pairs.row(place), self._sides(place)
@@ -319,17 +323,26 @@ def _precision(codes: NDArray[np.uint8]) -> dict[str, Any] | None:
 
 
 def _result_json(result: AuditResult) -> dict[str, Any]:
-    estimate = result.estimate
-    ends = (None, None, None) if estimate is None else (estimate.value, estimate.low, estimate.high)
     return {
         "name": result.name,
         "n": result.n,
         "n_judged": result.n_judged,
+        "n_counted": result.n_counted,
         "n_unsure": result.n_unsure,
         "what": "with a copy in another dataset" if result.is_across else "with a copy",
         "n_images": result.n_images,
         "n_population": result.n_population,
         "n_certain": result.n_certain,
         "n_verified": result.n_verified,
-        **dict(zip(("estimate", "low", "high"), ends, strict=True)),
+        **_ends(result.estimate),
+        "datasets": [
+            {"name": one.name, "n_images": one.n_images, "n_verified": one.n_verified, **_ends(one.estimate)}
+            for one in result.datasets
+        ],
     }
+
+
+def _ends(estimate: Estimate | None) -> dict[str, float | None]:
+    if estimate is None:
+        return dict.fromkeys(("estimate", "low", "high"))
+    return {"estimate": estimate.value, "low": estimate.low, "high": estimate.high}

@@ -48,7 +48,8 @@ def listen(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(
-            f"cannot listen at {host}, port {port}: {reason}; give --host 127.0.0.1, and --port 0 for a free port"
+            f"cannot listen at {host}, port {port}: {reason}; give an address alone, such as --host 127.0.0.1, and "
+            "--port 0 for a free port"
         ) from error
 
 
