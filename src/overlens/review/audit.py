@@ -4,10 +4,11 @@ What is drawn are images, because an overlap is told in images: every image with
 stands for the surest of its pairs, and a person says whether that is a copy. (A run of one dataset: its pairs within.)
 The strata are dataset and rung by the pixels, since the rung says most of how likely a pair is a copy. Equal files and
 equal pixels are a fact and are not drawn: they count in full. Every other stratum gets at least `LEAST` images, or all
-of it, or `FEWEST` where that is too many, and the rest is shared out in proportion to size. Verdicts, places and
-strengths that enter are those of the pixels alone, and the draw goes by names and seed: so the same sample is drawn
-again at any time, also after a run that honoured the answers, and its images are judged in an order that is random too,
-which makes what has been judged so far a sample as well.
+of it, or `FEWEST` where that is too many, and the rest is shared out in proportion to size. The images of all strata
+stand in one order, and the sample of any size is its beginning: so what has been judged of it without a gap is a sample
+as well, and what was judged for a smaller one is of use to a larger one. What enters, verdicts, places and strengths,
+is of the pixels alone, and the draw goes by names and seed: the same sample is drawn again at any time, also after a
+run that honoured the answers.
 
 The estimate is the sum over the strata of size times share of copies, and its interval is made of the interval of each
 stratum: the distances from share to end, times size, are added in squares, for either end on its own (MOVER: G. Y. Zou,
@@ -22,16 +23,21 @@ those seen to be none. "unsure" counts half in the estimate, as no copy for the 
 What the sample cannot tell: whether an image has a copy that no listed pair shows, and whether a less sure pair of an
 image is a copy where its surest is none.
 
-Shapes: h strata, u units (images).
+Shapes: k pairs to be judged.
 """
 
+import heapq
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
 
 from overlens.errors import ConfigError
-from overlens.sampler import draw, order
+from overlens.sampler import draw
 
 LEAST, FEWEST = 5, 2
 """Images that every stratum gets if it has them: what is aimed at, and what a sample cannot do without."""
@@ -72,8 +78,11 @@ class Estimate:
     high: float
 
 
-def share_out(sizes: Mapping[Stratum, int], n: int) -> dict[Stratum, int]:
-    """Return how many images each stratum gets.
+def seats(sizes: Mapping[Stratum, int], n: int) -> tuple[Stratum, ...]:
+    """Return from which stratum each image of a sample is, in the order in which they should be judged.
+
+    A smaller sample is the beginning of a larger one. By turns, the largest stratum first, every stratum gets `LEAST`;
+    from there on the next is that with the highest size / (images it has + 1) (highest averages; D'Hondt, Jefferson).
 
     Args:
         sizes: Stratum -> its images, at least 1.
@@ -83,51 +92,67 @@ def share_out(sizes: Mapping[Stratum, int], n: int) -> dict[Stratum, int]:
         ConfigError: `n` is too small for every stratum to get `FEWEST`, or all it has.
     """
     n = min(n, sum(sizes.values()))
-    floors = {name: min(size, LEAST) for name, size in sizes.items()}
-    if sum(floors.values()) > n:
-        floors = {name: min(size, FEWEST) for name, size in sizes.items()}
-    if (least := sum(floors.values())) > n:
+    if (fewest := sum(min(size, FEWEST) for size in sizes.values())) > n:
         raise ConfigError(
-            f"a sample of {n:,} is too small for the {len(sizes):,} strata of this run; give --sample {least} or more"
+            f"a sample of {n:,} is too small for the {len(sizes):,} strata of this run; give --sample {fewest} or more"
         )
-    shares = dict(floors)
-    while (rest := n - sum(shares.values())) > 0:
-        open_sizes = {name: sizes[name] for name in sizes if shares[name] < sizes[name]}
-        exact = {name: Fraction(rest * size, sum(open_sizes.values())) for name, size in open_sizes.items()}
-        whole = {name: min(math.floor(part), sizes[name] - shares[name]) for name, part in exact.items()}
-        if not any(whole.values()):
-            for name in sorted(exact, key=lambda one: (-exact[one], one))[:rest]:
-                whole[name] = 1
-        shares = {name: n_own + whole.get(name, 0) for name, n_own in shares.items()}
-    return shares
+    ranked = heapq.merge(*(_ranks(stratum, size) for stratum, size in sizes.items()))
+    return tuple(stratum for *_, stratum in islice(ranked, n))
 
 
-def draw_units(strata: Mapping[Stratum, Sequence[str]], n: int, seed: int) -> tuple[tuple[Stratum, str], ...]:
-    """Return stratum and name of the images of the sample, in the order in which they should be judged.
+def _ranks(stratum: Stratum, size: int) -> Iterator[tuple[bool, float, int, Stratum]]:
+    """Return the rank of each image of a stratum among the images of all, ascending."""
+    for place in range(size):
+        is_late = place >= LEAST
+        yield is_late, -size / (place + 1) if is_late else place, -size, stratum
 
-    Every beginning of that order is spread over the strata as the whole is.
+
+def draw_units(
+    sizes: Mapping[Stratum, int], parts_of: Callable[[Stratum], Iterable[Mapping[str, int]]], n: int, seed: int
+) -> tuple[tuple[Stratum, int], ...]:
+    """Return stratum and number of the images of the sample, in the order in which they should be judged.
 
     Args:
-        strata: Stratum -> names of its images, each at least one.
+        sizes: Stratum -> its images, at least 1.
+        parts_of: Returns the images of a stratum part by part, so that not all need to be held: name -> number. Which
+            part an image is in plays no part.
         n: Size of the sample.
         seed: Which draw.
 
     Raises:
-        ConfigError: `n` is too small, see `share_out`.
+        ConfigError: `n` is too small, see `seats`.
     """
-    shares = share_out({name: len(own) for name, own in strata.items()}, n)
-    ranked: list[tuple[Fraction, Stratum, str]] = []
-    for stratum, own in strata.items():
-        drawn = draw(own, shares[stratum], seed, PURPOSE, *stratum)
-        ranked += [(Fraction(2 * place + 1, 2 * len(drawn)), stratum, name) for place, name in enumerate(drawn)]
-    first = {stratum: place for place, stratum in enumerate(_shuffled(strata, seed))}
-    ranked.sort(key=lambda one: (one[0], first[one[1]], one[2]))
-    return tuple((stratum, name) for _, stratum, name in ranked)
+    ordered = seats(sizes, n)
+    drawn = {
+        stratum: iter(_draw_first(parts_of(stratum), n_own, seed, stratum))
+        for stratum, n_own in Counter(ordered).items()
+    }
+    return tuple((stratum, next(drawn[stratum])) for stratum in ordered)
 
 
-def _shuffled(strata: Mapping[Stratum, Sequence[str]], seed: int) -> list[Stratum]:
-    named = {repr(stratum): stratum for stratum in strata}
-    return [named[name] for name in order(named, seed, PURPOSE)]
+def _draw_first(parts: Iterable[Mapping[str, int]], n: int, seed: int, stratum: Stratum) -> list[int]:
+    """Return the numbers of the first `n` images of a stratum: those of all are among those of the parts."""
+    first: dict[str, int] = {}
+    for part in parts:
+        found = {**first, **part}
+        first = {name: found[name] for name in draw(found, n, seed, PURPOSE, *stratum)}
+    return [*first.values()]
+
+
+def count_beginning(is_judged: NDArray[np.bool_], is_own: NDArray[np.bool_]) -> int:
+    """Return how many pairs count: all if all are judged, else those up to the last own one that has no gap before it.
+
+    A pair that was judged before it was its turn, by whoever looked for doubtful ones, is no random choice. So neither
+    such a pair nor the next gap behind it decides where the part that counts ends.
+
+    Args:
+        is_judged: `(k,)` whether each was judged, in the order of the draw.
+        is_own: `(k,)` whether that was for the sample.
+    """
+    if is_judged.all():
+        return len(is_judged)
+    own = np.flatnonzero(is_own[: int(np.argmin(is_judged))])
+    return int(own[-1]) + 1 if len(own) else 0
 
 
 def estimate_copies(strata: Sequence[Judged], n_certain: int = 0) -> Estimate | None:
