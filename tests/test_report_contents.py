@@ -131,12 +131,12 @@ def test_only_images_that_are_shown_stand_in_the_page(tmp_path: Path):
 
 def test_a_report_is_made_anew_when_people_decided(tmp_path: Path):
     run, _ = make_run(tmp_path, projections="none")
-    before = make_report(run.root).read_bytes()
+    before = make_report(run.root).path.read_bytes()
     images = [DecidedImage(run.images.digest(row), "left", "x") for row in (0, 12)]
     DecisionStore(run.layout.decisions).decide(*images, "not a copy", Occasion("test"))
-    assert make_report(run.root).read_bytes() != before
+    assert make_report(run.root).path.read_bytes() != before
     DecisionStore(run.layout.decisions).undo()
-    assert make_report(run.root).read_bytes() == before
+    assert make_report(run.root).path.read_bytes() == before
 
 
 def test_splits_of_a_run_that_verified_nothing_are_not_called_clean(tmp_path: Path):
@@ -144,7 +144,7 @@ def test_splits_of_a_run_that_verified_nothing_are_not_called_clean(tmp_path: Pa
     run, _ = make_run(tmp_path, projections="none", no_verify=True, **drawn)
     (section,) = [one for one in gather_report(run).sections if one.name == "splits"]
     assert section.lead == "Of left and right it is not known, as not all copies were looked for."
-    assert {row[3] for row in section.tables[0].rows} == {"not known"}
+    assert {row[4] for row in section.tables[0].rows} == {"not known"}
 
 
 def test_a_run_that_was_killed_leaves_no_record_of_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -92,6 +92,7 @@ def _what_to_open(folder: Path) -> list[str]:
         f"  {cross / 'venn_diagram_verified.png'}   what the three datasets share",
         f"  {cross / 'gallery_archive_duplicate_examples_verified.png'}   the copies themselves, the least sure first",
         f"  {cross / 'combined_tsne_by_dataset.html'}   every image on a plane; hover for names",
+        f"Judge doubtful pairs by eye: {_program()} review {folder}",
         f"Run it again yourself: {_program()} compute --root {folder} --clip-model offline --use-ground-truth "
         "--datasets gallery --datasets archive --datasets web",
     ]

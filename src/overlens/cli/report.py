@@ -6,8 +6,7 @@ import click
 
 from overlens.cli.options import WHOLE
 from overlens.cli.terminal import print_lines, start_logging
-
-MOST_PAIRS = 2_000
+from overlens.report_contents import MOST_PAIRS
 
 
 @click.command()
@@ -31,5 +30,10 @@ def report(root: Path, max_pairs: int, verbose: bool) -> None:
 
     from overlens.report_contents.write import make_report
 
-    path = make_report(root, most_pairs=max_pairs)
-    print_lines([f"Report: {path}", f"All files: {path.with_name('index.html')}"])
+    made = make_report(root, most_pairs=max_pairs)
+    lines = [f"Report: {made.path}", f"All files: {made.path.with_name('index.html')}"]
+    if made.n_shown < made.n_listed:
+        lines.append(
+            f"It shows {made.n_shown:,} of {made.n_listed:,} pairs, some of every rung; --max-pairs N shows more."
+        )
+    print_lines(lines)

@@ -5,6 +5,7 @@ the curves of calibrated thresholds only the rows around the chosen one are show
 """
 
 import json
+import shlex
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -298,6 +299,7 @@ def _file_lines(analysis: "Analysis") -> list[str]:
     lines.append(f"Every number with what it rests on: {cross.overlap}")
     if analysis.copies is not None:
         lines.append(f"Every pair with its evidence: {cross.pairs}; the groups: {cross.groups.name}")
+        lines.append(f"To judge doubtful pairs by eye: overlens review {shlex.quote(str(analysis.output))}")
     drawing = cross.venn if len(analysis.datasets) <= MAX_SETS else cross.matrix
     drawn = [drawing(method).name for method in analysis.overlaps()]
     return [*lines, f"Pictures and lists are beside it, such as {drawn[-1]}"]

@@ -13,6 +13,12 @@ from overlens.report_contents.files import address_of
 from overlens.report_contents.rows import MOST_ROWS, Cell, interval, percent, points, points_interval, read_rows
 
 SHOWN_PROBE = "logistic"
+WHY_IN_NONE = {
+    "unlabelled": "without a class",
+    "conflicting": "whose copies have another class",
+    "held_out": "with a copy in a dataset held out",
+    "copies": "further copies of a picture of which a split holds one image",
+}
 
 
 def conflict_section(run: FinishedRun) -> Section | None:
@@ -70,11 +76,12 @@ def split_section(run: FinishedRun) -> Section | None:
     rows = [_split_row(run, name, path) for name, path in locks.items()]
     table = Table(
         "Certificates of the splits",
-        ("dataset", "splits", "verified pairs they rest on", "crossing", "lock, SHA-256"),
+        ("dataset", "splits", "images in none", "verified pairs they rest on", "crossing", "lock, SHA-256"),
         tuple(rows),
         (
             "Crossing: pictures with images on both sides of a border, between parts, to a dataset held out, or "
             "between seeds where these are to share none; summed over the splits.",
+            *_in_none(locks),
         ),
     )
     return Section("splits", "Few-shot splits", _split_lead(rows), (table, *_variance_tables(run, locks)))
@@ -82,8 +89,8 @@ def split_section(run: FinishedRun) -> Section | None:
 
 def _split_lead(rows: Sequence[tuple[Cell, ...]]) -> str:
     """Say whether anything crosses, and of which datasets nobody knows."""
-    n_crossing = sum(row[3] for row in rows if isinstance(row[3], int))
-    unknown = [str(row[0]) for row in rows if not isinstance(row[3], int)]
+    n_crossing = sum(row[4] for row in rows if isinstance(row[4], int))
+    unknown = [str(row[0]) for row in rows if not isinstance(row[4], int)]
     told = [f"{counted(n_crossing, 'picture crosses', 'pictures cross')} a border."] if n_crossing else []
     if unknown:
         told.append(f"Of {join_names(unknown)} it is not known, as not all copies were looked for.")
@@ -95,12 +102,24 @@ def _split_lead(rows: Sequence[tuple[Cell, ...]]) -> str:
 
 def _split_row(run: FinishedRun, name: str, path: Path) -> tuple[Cell, ...]:
     lock = read_json(path)
-    folder = path.parent
-    crossing = [read_json(folder / one["file"])["certificate"]["n_crossing_groups"] for one in lock["splits"]]
+    certificates = [read_json(path.parent / one["file"])["certificate"] for one in lock["splits"]]
+    crossing = [one["n_crossing_groups"] for one in certificates]
     known = [one for one in crossing if one is not None]
     basis = lock["copies"]["basis"] if lock["copies"] is not None else {}
     n_crossing = sum(known) if len(known) == len(crossing) else "not known"
-    return name, len(lock["splits"]), basis.get("n_verified_pairs"), n_crossing, lock["sha256"][:16] + "…"
+    n_in_none = sum(certificates[0]["left_out_images"].values()) if certificates else None
+    digest = lock["sha256"][:16] + "…"
+    return name, len(lock["splits"]), n_in_none, basis.get("n_verified_pairs"), n_crossing, digest
+
+
+def _in_none(locks: Mapping[str, Path]) -> Iterator[str]:
+    """Say of each dataset which images can be in no split, and why."""
+    for name, path in locks.items():
+        splits = read_json(path)["splits"]
+        left_out = read_json(path.parent / splits[0]["file"])["certificate"]["left_out_images"] if splits else {}
+        told = [f"{left_out[kind]:,} {words}" for kind, words in WHY_IN_NONE.items() if left_out.get(kind)]
+        if told:
+            yield f"{name}: in no split are {join_names(told)}."
 
 
 def _variance_tables(run: FinishedRun, names: Iterable[str]) -> Iterator[Table]:

@@ -20,6 +20,7 @@ from overlens.overlap import VERIFIED_METHOD
 from overlens.projections.methods import METHOD_NAMES
 from overlens.report.html.records import Gallery, Images, Map, Picture, Report, ShownPair
 from overlens.report.views import join_names
+from overlens.report_contents import MOST_PAIRS
 from overlens.report_contents.distances import with_run_distances
 from overlens.report_contents.files import address_of, files_of
 from overlens.report_contents.numbers import containments_of, curves_of, dataset_rows
@@ -30,7 +31,6 @@ from overlens.report_contents.sections import sections_of
 from overlens.report_contents.words import basis_of, findings_of, surest_method, verdict_of
 from overlens.tables import valid_text
 
-MOST_PAIRS = 2_000
 MOST_POINTS = 50_000
 BATCH_ROWS = 65_536
 

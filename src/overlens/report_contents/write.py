@@ -1,5 +1,6 @@
 """Write the report of a finished run and the page that lists its files, unless they show just that already."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from overlens.atomic import sole_writer
@@ -8,7 +9,9 @@ from overlens.decisions.records import digest_decisions
 from overlens.digests import digest_if_there
 from overlens.finished import FinishedRun, find_root
 from overlens.report.html.page import render_index, render_report
-from overlens.report_contents.gather import MOST_PAIRS, gather_report
+from overlens.report_contents import MOST_PAIRS
+from overlens.report_contents.gather import gather_report
+from overlens.report_contents.pairs import count_listed
 from overlens.store.fingerprints import fingerprint, made_by
 from overlens.store.results import Results
 
@@ -32,8 +35,23 @@ MODULES = (
 )
 
 
-def make_report(root: Path, *, most_pairs: int = MOST_PAIRS) -> Path:
-    """Write the report of the run whose results are below a folder, and return its path.
+@dataclass(frozen=True, slots=True)
+class MadeReport:
+    """A report that was written.
+
+    Attributes:
+        path: Where.
+        n_listed: Pairs that the run lists.
+        n_shown: Those of them that the report shows.
+    """
+
+    path: Path
+    n_listed: int
+    n_shown: int
+
+
+def make_report(root: Path, *, most_pairs: int = MOST_PAIRS) -> MadeReport:
+    """Write the report of the run whose results are below a folder.
 
     Args:
         root: Folder that holds `dataset/cross`, or that folder itself.
@@ -46,7 +64,9 @@ def make_report(root: Path, *, most_pairs: int = MOST_PAIRS) -> Path:
     require_at_least("--max-pairs", most_pairs, 1, such_as=MOST_PAIRS)
     run = FinishedRun.open(find_root(root))
     with sole_writer(run.layout.mark):
-        return write_report(run, Results.open(run.root), most_pairs=most_pairs)
+        path = write_report(run, Results.open(run.root), most_pairs=most_pairs)
+    n_listed = sum(count_listed(run).values())
+    return MadeReport(path, n_listed, min(n_listed, most_pairs))
 
 
 def write_report(run: FinishedRun, results: Results, *, most_pairs: int = MOST_PAIRS) -> Path:

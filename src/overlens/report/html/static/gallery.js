@@ -101,7 +101,7 @@ const gallery = (() => {
     find("#page-after").disabled = page >= nPages - 1;
     find("#pages").hidden = nPages === 1;
     find("#filters-clear").hidden = !isFiltered();
-    find("#mode-says").textContent = MODE_WORDS[mode];
+    find("#mode-says").textContent = mode === "difference" ? `Differences, four times as strong. ${MODE_WORDS[mode]}` : MODE_WORDS[mode];
     find("#selected").hidden = !selection;
     if (selection) find("#selected span").textContent = `Showing ${countOf(shown.length, "pair")} with an image in the selection`;
   }
@@ -118,6 +118,7 @@ const gallery = (() => {
     const open = make("button", { type: "button", class: "open" }, "Look closer", make("span", { class: "unseen" }, `: ${cleanText(imageName(pair.left))} and ${cleanText(imageName(pair.right))}`));
     open.addEventListener("click", () => viewer.open(shown, position, open));
     const view = comparison(pair, mode);
+    if (mode === "difference") view.classList.add("strong"); // a card is small, and copies differ little
     if (mode === "side") {
       view.style.cursor = "zoom-in";
       view.addEventListener("click", () => viewer.open(shown, position, open));

@@ -7,6 +7,7 @@ if (find("#map")) {
   const PALETTE = ["#332288", "#CC6677", "#44AA99", "#DDCC77", "#882255", "#88CCEE", "#117733", "#AA4499", "#999933"];
   const DARK_PALETTE = ["#8f86e8", "#e08896", "#5cc2b0", "#e6d78a", "#d0668f", "#9ad9f5", "#4fae62", "#d07acb", "#bcbc5a"];
   const MAX_SVG_POINTS = 5000; // without WebGL, more would be too slow to move
+  const MANY_POINTS = 20_000; // more are small circles: a shape of three pixels is none, and takes twice as long to draw
   const plot = find("#plot");
   const hover = find("#hover");
   let map = data.maps[0];
@@ -65,7 +66,7 @@ if (find("#map")) {
       x: Float32Array.from(group.points, (point) => map.x[point]),
       y: Float32Array.from(group.points, (point) => map.y[point]),
       hoverinfo: "none",
-      marker: { color: group.colour, symbol: group.symbol, size: n > 20000 ? 4 : n > 2000 ? 6 : 8, opacity: 0.8 },
+      marker: { color: group.colour, symbol: group.symbol, size: n > MANY_POINTS ? 3 : n > 2000 ? 6 : 8, opacity: 0.8 },
       selected: { marker: { opacity: 1 } },
       unselected: { marker: { opacity: 0.15 } },
     };
@@ -91,6 +92,7 @@ if (find("#map")) {
 
   function draw() {
     const groups = classes(chosen("colour"));
+    if (map.image.length > MANY_POINTS) for (const group of groups) group.symbol = "circle";
     traces = groups.map((group) => group.points);
     const made = Plotly.react(plot, groups.map(trace), layout(), CONFIG);
     drawLegend(groups);
