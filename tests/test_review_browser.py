@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +38,7 @@ HOSTILE = (
     "{{ 7 * 7 }} &amp; =1+1.png",
 )
 LABEL = "<script>alert(2)<"
+DEAF = "window.setInterval = () => 0;"  # a window that does not ask by itself what others said
 ANSWER_KEYS = {"c": "copy", "n": "not a copy", "s": "same scene", "u": "unsure"}
 
 
@@ -107,7 +108,11 @@ class Desk:
 
     def answers(self) -> list[str]:
         """What is kept on the disk, in the order in which it was said."""
-        return [one.answer for one in DecisionStore(CrossLayout(self.root).decisions).latest().values()]
+        return [one.answer for one in self.store().latest().values()]
+
+    def store(self) -> DecisionStore:
+        """What is kept on the disk."""
+        return DecisionStore(CrossLayout(self.root).decisions)
 
 
 def free_port() -> int:
@@ -131,10 +136,13 @@ Opener = Callable[..., "api.Page"]
 
 @pytest.fixture
 def open_page(browser: "api.Browser", desk: Desk) -> Iterator[Opener]:
-    """Open the desk in a window of its own; whatever goes wrong in it fails the test, unless it is to be expected."""
+    """Open the desk in a window of its own; whatever goes wrong in it fails the test, unless it is to be expected.
+
+    A deaf window does not notice by itself what others say.
+    """
     opened, wrong = [], []
 
-    def open_one(*, expects: str = "", **options: object) -> "api.Page":
+    def open_one(*, expects: str = "", is_deaf: bool = False, **options: object) -> "api.Page":
         def hear(message: "api.ConsoleMessage") -> None:
             if message.type in ("error", "warning") and not (expects and expects in message.text):
                 wrong.append(f"{message.type}: {message.text}")
@@ -149,6 +157,8 @@ def open_page(browser: "api.Browser", desk: Desk) -> Iterator[Opener]:
 
         context = browser.new_context(**({"viewport": LAPTOP} | options))
         opened.append(context)
+        if is_deaf:
+            context.add_init_script(DEAF)
         page = context.new_page()
         page.set_default_timeout(15_000)
         page.on("console", hear)
@@ -221,9 +231,11 @@ def test_twenty_pairs_are_judged_by_keys_alone(open_page, desk):
     assert len(set(seen)) == 20 and shown_pair(page) not in seen
     expect_count(page, 20)
     assert desk.answers() == [ANSWER_KEYS[key] for key in keys]
-    kept = DecisionStore(CrossLayout(desk.root).decisions).latest()
+    kept = desk.store().latest()
     assert ["-".join(digest.hex() for digest in pair) for pair in kept] == seen
-    assert all(decision.evidence for decision in kept.values()), "what was shown is kept with what was said"
+    assert all(decision.occasion.shown["measured"] for decision in kept.values()), (
+        "what was shown is kept with what was said"
+    )
 
 
 def test_precision_is_said_in_words_with_its_interval(open_page):
@@ -236,7 +248,9 @@ def test_precision_is_said_in_words_with_its_interval(open_page):
     page.locator("#pair").focus()
     for key in "ccn":
         press(page, key)
-    api.expect(page.locator("#precision")).to_have_text("2 of 3 judged verified pairs are copies: 67 %, 21 to 94 %")
+    precision = page.locator("#precision")
+    api.expect(precision).to_have_text("Of 3 verified pairs judged so far, 2 are copies: 67 % (21 to 94 %)")
+    assert "no estimate for the run" in precision.get_attribute("title")
 
 
 def test_undo_goes_back_to_the_pair_and_takes_its_answer(open_page, desk):
@@ -299,7 +313,7 @@ def test_two_windows_do_not_lose_each_others_answers(open_page, desk):
     one, other = open_page(), open_page()
     assert shown_pair(one) == shown_pair(other)
     press(one, "c")
-    api.expect(other.locator("#given")).to_have_text("Answered: copy", timeout=12_000)
+    api.expect(other.locator("#given-says")).to_have_text("Answered: copy", timeout=12_000)
     api.expect(other.locator("#said")).to_contain_text("Another window answered this pair: copy.")
     for key in "nn":
         press(one, key)
@@ -310,6 +324,227 @@ def test_two_windows_do_not_lose_each_others_answers(open_page, desk):
     expect_count(one, 3)
     press(one, "z")
     assert sorted(desk.answers()) == ["copy", "not a copy"]
+
+
+def test_a_window_is_not_led_to_a_pair_that_another_answered(open_page, desk):
+    one, other = open_page(is_deaf=True), open_page(is_deaf=True, expects="409")
+    first = shown_pair(one)
+    press(other, "ArrowRight")
+    second = shown_pair(other)
+    press(other, "n")
+    third = shown_pair(other)
+    press(one, "c")
+    assert shown_pair(one) == third, "the second pair was answered by the other window"
+    press(one, "s")
+    expect_count(one, 3)
+    other.keyboard.press("u")
+    api.expect(other.locator("#said")).to_contain_text("another window answered this pair meanwhile: same scene.")
+    press(other, "ArrowRight")
+    press(other, "u")
+    for _ in range(3):
+        press(one, "ArrowLeft")
+        if shown_pair(one) == second:
+            api.expect(one.locator("#given-says")).to_have_text("Answered: not a copy")
+    assert shown_pair(one) == first
+    api.expect(one.locator("#given-says")).to_have_text("Answered: copy")
+    assert len(desk.answers()) == 4
+
+
+def test_an_answer_never_replaces_one_that_was_not_seen(open_page, desk):
+    one, other = open_page(is_deaf=True, expects="409"), open_page()
+    pair = shown_pair(one)
+    other.locator("#note").fill("another print")
+    other.locator("#pair").focus()
+    press(other, "n")
+    one.keyboard.press("c")
+    said = one.locator("#said")
+    api.expect(said).to_contain_text("Not kept: another window answered this pair meanwhile: not a copy.")
+    assert shown_pair(one) == pair and desk.answers() == ["not a copy"]
+    api.expect(one.locator("#given-says")).to_have_text("Answered: not a copy")
+    api.expect(one.locator("#note")).to_have_value("another print")
+    press(one, "c")
+    assert [(each.answer, each.note) for each in desk.store().history()] == [
+        ("not a copy", "another print"),
+        ("copy", "another print"),
+    ]
+    press(other, "ArrowLeft")
+    api.expect(other.locator("#given-says")).to_have_text("Answered: copy", timeout=12_000)
+    press(one, "ArrowLeft")
+    one.locator("#take-back").click()
+    api.expect(said).to_contain_text("Taken back. Now counts: not a copy.")
+
+
+def test_an_answer_to_one_that_was_taken_back_is_told(open_page, desk):
+    one, other = open_page(is_deaf=True), open_page(is_deaf=True, expects="409")
+    pair = shown_pair(one)
+    press(one, "c")
+    press(other, "ArrowRight")
+    press(other, "n")
+    press(other, "ArrowLeft")
+    press(other, "ArrowLeft")
+    assert shown_pair(other) == pair
+    api.expect(other.locator("#given-says")).to_have_text("Answered: copy")
+    press(one, "z")
+    other.locator("#note").fill("mine")
+    other.locator("#pair").focus()
+    other.keyboard.press("s")
+    api.expect(other.locator("#said")).to_contain_text("Not kept: another window took back the answer")
+    api.expect(other.locator("#given")).to_be_hidden()
+    assert other.locator("#note").input_value() == "mine", "what was typed stays"
+    press(other, "s")
+    assert sorted(desk.answers()) == ["not a copy", "same scene"]
+
+
+def test_any_answer_that_counts_can_be_taken_back(open_page, desk):
+    one, other = open_page(), open_page(is_deaf=True, expects="409")
+    press(one, "c")
+    press(other, "ArrowRight")
+    press(other, "ArrowLeft")
+    assert other.locator("#given").is_hidden(), "it did not hear of it yet"
+    press(other, "ArrowRight")
+    press(other, "u")
+    press(other, "ArrowLeft")
+    press(other, "ArrowLeft")
+    take_back = other.locator("#take-back")
+    take_back.focus()
+    other.keyboard.press("Enter")
+    said = other.locator("#said")
+    api.expect(said).to_contain_text("Taken back. Now nobody's answer counts. Pair 1 of")
+    assert desk.answers() == ["unsure"]
+    assert other.evaluate("document.activeElement.id") == "pair", "the button is gone, and the focus is not lost"
+    api.expect(other.locator("#given")).to_be_hidden()
+    press(one, "ArrowLeft")
+    api.expect(one.locator("#given")).to_be_hidden(timeout=12_000)
+    press(one, "n")
+    other.keyboard.press("ArrowRight")
+    take_back.click()
+    api.expect(said).to_contain_text("Taken back.")
+    assert desk.answers() == ["not a copy"]
+    press(other, "ArrowLeft")
+    api.expect(take_back).to_be_visible()
+    press(one, "z")
+    take_back.click()
+    api.expect(said).to_contain_text("That answer does not count any more: another window was faster. Now nobody")
+
+
+def drop(page: "api.Page", path: str, *, is_heard: bool) -> None:
+    """Lose one request, or the answer to it."""
+
+    def lose(route: "api.Route") -> None:
+        if is_heard:
+            route.fetch()
+        route.abort()
+
+    page.route(f"**/api/{path}?*", lose, times=1)
+
+
+@pytest.mark.parametrize("is_heard", [True, False], ids=["answer lost", "request lost"])
+def test_what_was_not_confirmed_is_looked_at_before_it_is_told_again(open_page, desk, is_heard):
+    page = open_page(is_deaf=True, expects="Failed to load resource")
+    said, retry = page.locator("#said"), page.locator("#retry")
+    pair = shown_pair(page)
+    drop(page, "decide", is_heard=is_heard)
+    page.keyboard.press("c")
+    api.expect(said).to_contain_text("The last answer, copy, was not confirmed.")
+    retry.click()
+    words = "Your answer counts: copy." if is_heard else "Your answer, copy, was not kept: give it again."
+    api.expect(said).to_have_text(f"The server is back. {words}")
+    press(page, "c")
+    assert desk.answers() == ["copy"] and len(desk.store().history()) == 1
+    press(page, "n")
+    second = page.locator("#pair").inner_text()
+    drop(page, "undo", is_heard=is_heard)
+    page.keyboard.press("z")
+    api.expect(said).to_contain_text("It is not known whether the answer was taken back")
+    page.keyboard.press("z")  # which does nothing before it is known
+    retry.click()
+    words = "That answer does not count any more." if is_heard else "That answer was not taken back: it still counts."
+    api.expect(said).to_contain_text(words)
+    assert page.locator("#pair").inner_text() != second, "it shows the pair that it is about"
+    assert desk.answers() == (["copy"] if is_heard else ["copy", "not a copy"])
+    wait_until_shown(page)
+    if is_heard:
+        press(page, "z")
+        assert shown_pair(page) == pair and desk.answers() == []
+    else:
+        page.keyboard.press("z")
+        api.expect(said).to_contain_text("Taken back. Now nobody's answer counts.")
+        assert desk.answers() == ["copy"]
+
+
+def test_notes_stay_with_their_pairs(open_page, desk):
+    page = open_page()
+    note = page.locator("#note")
+    note.fill("half a thought")
+    page.locator("#pair").focus()
+    press(page, "ArrowRight")
+    assert note.input_value() == ""
+    note.fill("of the second")
+    page.locator("#pair").focus()
+    press(page, "ArrowLeft")
+    assert note.input_value() == "half a thought"
+    note.fill("a whole one")
+    page.locator("#pair").focus()
+    press(page, "c")
+    assert note.input_value() == "of the second"
+    press(page, "ArrowLeft")
+    assert note.input_value() == "a whole one", "an answered pair shows its note"
+    press(page, "n")
+    press(page, "z")
+    assert note.input_value() == "a whole one"
+    note.fill("")
+    page.locator("#pair").focus()
+    press(page, "s")
+    assert [(one.answer, one.note) for one in desk.store().latest().values()] == [("same scene", "")]
+    assert [one.note for one in desk.store().history()] == ["a whole one", "a whole one", ""]
+    press(page, "ArrowRight")
+    page.reload()
+    page.wait_for_selector("#table[data-pair]")
+    wait_until_shown(page)
+    press(page, "ArrowLeft")
+    assert note.input_value() == ""
+
+
+def test_the_other_note_is_shown_beside_what_was_typed(open_page):
+    one, other = open_page(is_deaf=True, expects="409"), open_page(is_deaf=True)
+    other.locator("#note").fill("<b>theirs</b>")
+    one.locator("#note").fill("mine")
+    for page in (one, other):
+        page.locator("#pair").focus()
+    press(other, "n")
+    one.keyboard.press("n")
+    api.expect(one.locator("#note-kept")).to_have_text("Its note: <b>theirs</b>")
+    assert one.locator("#note").input_value() == "mine"
+
+
+def test_it_starts_where_nobody_judged_without_reading_what_was(open_page, desk):
+    page = open_page()
+    with page.expect_response("**/api/pairs?*") as answer:
+        page.reload()
+    template = answer.value.json()["pairs"][0]
+    wait_until_shown(page)
+    n, first_open, asked = 5_000, 3_210, []
+
+    def pair_at(place: int) -> Mapping[str, object]:
+        kept = {"answer": "copy", "number": place + 1} if place < first_open else {}
+        return template | {"id": f"{place:064x}-{place:064x}"} | kept
+
+    def listed(route: "api.Route", request: "api.Request") -> None:
+        wanted = {name: int(value) for name, value in re.findall(r"(offset|limit)=(\d+)", request.url)}
+        asked.append(wanted["offset"])
+        pairs = [pair_at(place) for place in range(n)[wanted["offset"] :][: wanted["limit"]]]
+        route.fulfill(json={"n": n, "offset": wanted["offset"], "first_open": first_open, "pairs": pairs})
+
+    page.route("**/api/pairs?*", listed)
+    page.reload()
+    heading = page.locator("#pair")
+    api.expect(heading).to_have_text("Pair 3,211 of 5,000")
+    wait_until_shown(page)
+    for _ in range(12):
+        press(page, "ArrowLeft")
+    api.expect(heading).to_have_text("Pair 3,199 of 5,000")
+    api.expect(page.locator("#given-says")).to_have_text("Answered: copy")
+    assert len(asked) <= 4, asked
 
 
 def test_filters_narrow_the_list_and_clear(open_page):
@@ -336,6 +571,14 @@ def test_filters_narrow_the_list_and_clear(open_page):
     page.locator('#filters [name="min_cosine"]').fill("0.99")
     page.locator('#filters [name="min_cosine"]').press("Enter")
     api.expect(fitting).not_to_have_text(f"{everything} pairs fit.")
+    page.locator('#filters button[type="reset"]').click()
+    api.expect(fitting).to_have_text(f"{everything} pairs fit.")
+    assert page.locator('#filters label:has([name="max_bits"])').inner_text().startswith("phash differs in at most")
+    page.locator('#filters [name="max_bits"]').fill("0")
+    page.locator('#filters [name="max_bits"]').press("Enter")
+    api.expect(fitting).not_to_have_text(f"{everything} pairs fit.")
+    api.expect(page.locator("#filters-open")).to_have_text("Filters: 1 on")
+    api.expect(page.locator("#facts tr", has_text="phash differs in bits").locator("td")).to_have_text("0")
 
 
 def test_a_list_of_pairs_to_judge_loses_none_while_it_shrinks(open_page, desk):
@@ -353,6 +596,32 @@ def test_a_list_of_pairs_to_judge_loses_none_while_it_shrinks(open_page, desk):
     if everything <= 30:
         page.keyboard.press("u")
         api.expect(page.locator("#said")).to_contain_text("Every pair of this list is judged.")
+
+
+def test_a_list_of_pairs_to_judge_skips_what_another_window_judged(open_page, desk):
+    one, other = open_page(is_deaf=True), open_page(is_deaf=True)
+    for page in (one, other):
+        page.locator("#filters-open").click()
+        choose_filter(page, "judged", "no")
+        api.expect(page.locator("#filters-open")).to_have_text("Filters: 1 on")
+        page.locator("#filters-open").click()
+        wait_until_shown(page)
+        page.locator("#pair").focus()
+    press(other, "ArrowRight")
+    press(other, "n")
+    third = shown_pair(other)
+    press(one, "c")
+    assert shown_pair(one) == third
+    press(one, "ArrowLeft")
+    api.expect(one.locator("#given-says")).to_have_text("Answered: not a copy")
+    assert sorted(desk.answers()) == ["copy", "not a copy"]
+
+
+def test_what_the_server_takes_is_what_it_says(open_page):
+    page = open_page()
+    assert page.locator("#note").get_attribute("maxlength") == "1000"
+    page.locator("#answers-open").click()
+    api.expect(page.locator("#answers")).to_contain_text("up to 20 MiB")
 
 
 def test_hostile_names_are_texts_and_nothing_else(open_page):
@@ -377,7 +646,7 @@ def test_keys_do_nothing_while_someone_types(open_page, desk):
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "pair"
     press(page, "c")
-    kept = DecisionStore(CrossLayout(desk.root).decisions).latest()
+    kept = desk.store().latest()
     assert [one.note for one in kept.values()] == ["cnsuz: a scan of the same print"]
     assert page.locator("#note").input_value() == ""
 
@@ -598,14 +867,42 @@ def test_an_audit_sample_is_announced_and_judged_unprompted(open_page, desk):
     desk.start("--sample", "12")
     page = open_page()
     banner = page.locator("#sample")
-    api.expect(banner).to_contain_text("Audit sample “12-0”: 0 of")
+    api.expect(banner).to_contain_text(
+        re.compile(r"Audit sample “12-0”: judge the pairs as they come.* (\d+) of \1 to go")
+    )
     assert page.locator("#facts").is_hidden(), "what the program says is not shown before the answer"
     press(page, "c")
-    api.expect(banner).to_contain_text("1 of")
+    expect_count(page, 1)
+    api.expect(banner).not_to_contain_text("not count yet")
     press(page, "ArrowLeft")
     assert page.locator("#facts").is_visible()
-    kept = DecisionStore(CrossLayout(desk.root).decisions).latest()
+    kept = desk.store().latest()
     assert [one.origin for one in kept.values()] == ["sample:12-0"]
+
+
+def test_an_audit_sample_counts_from_its_beginning_and_states_each_dataset(open_page, desk):
+    desk.kill()
+    desk.start("--sample", "12")
+    page = open_page()
+    banner, parts = page.locator("#sample"), page.locator("#sample-parts li")
+    press(page, "ArrowRight")
+    page.locator("#evidence summary").click()
+    press(page, "c")
+    gap = "1 answer does not count yet: a sample counts from its beginning, without gaps."
+    api.expect(banner).to_contain_text(gap)
+    press(page, "ArrowLeft")
+    press(page, "ArrowLeft")
+    press(page, "n")
+    api.expect(banner).not_to_contain_text("not count yet")
+    shown = [one.occasion.shown["open"] for one in desk.store().history()]
+    assert shown == [True, False], "whether the evidence was open is kept with the answer"
+    assert parts.count() == 0
+    for _ in range(n_listed(page) - 3):
+        press(page, "c")
+    page.keyboard.press("u")
+    api.expect(banner).to_contain_text(re.compile("all of .* judged"))
+    api.expect(banner).to_contain_text(re.compile(r"So far: about \d+ of \d+ images with a copy in another dataset"))
+    assert [text.split(":")[0] for text in parts.all_text_contents()] == ["museum", "web"]
 
 
 @pytest.mark.parametrize("view", [PHONE, {"width": 320, "height": 640}, LAPTOP], ids=["phone", "small phone", "laptop"])
@@ -621,7 +918,7 @@ def test_the_desk_never_scrolls_sideways(open_page, view):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("part", ["pair", "filters", "help", "answers", "phone", "gone"])
+@pytest.mark.parametrize("part", ["pair", "filters", "help", "answers", "phone", "gone", "overruled"])
 def test_axe_finds_no_serious_fault(open_page, desk, scheme, part):
     source = axe_source()
     expects = "Failed to load resource" if part == "gone" else ""
@@ -630,6 +927,15 @@ def test_axe_finds_no_serious_fault(open_page, desk, scheme, part):
     press(page, "ArrowLeft")
     if part in ("filters", "help", "answers"):
         page.locator(f"#{part}-open").click()
+    if part == "overruled":
+        other = open_page()
+        press(other, "ArrowLeft")
+        page.locator("#note").fill("mine")
+        page.locator("#pair").focus()
+        other.keyboard.press("n")
+        api.expect(page.locator("#said")).to_contain_text(
+            "Another window answered this pair: not a copy.", timeout=12_000
+        )
     if part == "gone":
         desk.kill()
         page.keyboard.press("n")

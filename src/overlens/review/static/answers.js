@@ -1,7 +1,8 @@
 // The answers as a table: out as a download, in from a file, all of it or nothing.
+import { limits } from "./facts.js";
 import { exportAddress, Refused, tellTable } from "./server.js";
 
-const MOST_BYTES = 20_000_000;
+export const sizeText = (bytes) => `${numberText(Math.floor(bytes / 2 ** 20))} MiB`;
 
 /** `attempt` does what asks the server and tells where it fails; `changed` shows what came in. */
 export function openAnswers(attempt, changed) {
@@ -28,7 +29,7 @@ export function openAnswers(attempt, changed) {
     input.value = ""; // so that the same file can be chosen again once it is mended
     if (!file) return;
     tell(make("p", {}, "Reading the table …"));
-    if (file.size > MOST_BYTES) tell(make("p", {}, "Nothing was imported: the file is larger than 20 MB."));
+    if (file.size > limits.import_bytes) tell(make("p", {}, `Nothing was imported: the file is larger than ${sizeText(limits.import_bytes)}.`));
     else if (!(await attempt(() => bring(file)))) tell(make("p", {}, "Nothing is known of the import: the server does not answer."));
   });
 }

@@ -1,10 +1,11 @@
 // The desk: which pair is shown, what a key or a button does, and what is said of it.
-import { openAnswers } from "./answers.js";
-import { answersText, captionOf, courseText, factsOf, knowRun, labelled, precisionText, rungText, sampleText } from "./facts.js";
+import { openAnswers, sizeText } from "./answers.js";
+import { answersText, captionOf, countsText, courseText, factsOf, knowRun, labelled, limits, precisionText, rungText, sampleParts, sampleText } from "./facts.js";
 import { openFilters } from "./filters.js";
 import { listen } from "./keys.js";
 import { openList } from "./list.js";
 import { openMatches } from "./matches.js";
+import { openNotes } from "./notes.js";
 import { ask, Gone, imageAddress, Refused, session, tell } from "./server.js";
 import { openView } from "./view.js";
 
@@ -12,17 +13,25 @@ const POLL_MS = 4000;
 const AHEAD = 4; // pairs whose pictures are fetched before they are asked for
 
 const list = openList();
+const notes = openNotes();
 const view = openView(find("#table"), say);
 const matches = openMatches(view, say);
 let position = -1;
 let isBusy = true; // pictures that are not there yet: no key may answer what nobody saw
-let isTelling = false; // an answer on its way
+let isTelling = false; // something on its way that changes what counts
 let isGone = false;
-let newest = ""; // what the last progress said, to notice the answers of other windows
+let unconfirmed = null; // what was told last, where it is not known whether it was heard
+let version = ""; // of what everybody said, to notice the answers of other windows
+let seen = 0; // number of the answer that stands on the page for the shown pair
 let isSample = false;
+const opened = new Set(); // pairs whose evidence was open to see
+const own = []; // answers of this window that it did not take back, with their numbers
 const ahead = new Map();
 
-function say(text) { find("#said").textContent = text; }
+function say(text, isUrgent = false) {
+  find("#said").textContent = text;
+  find("#said").toggleAttribute("data-urgent", isUrgent);
+}
 
 /** What the counts are on: the whole run, or the sample. */
 const scope = () => new URLSearchParams(isSample ? { sample: "1" } : {});
@@ -32,12 +41,12 @@ const current = () => list.at(position);
 async function attempt(work) {
   try {
     await work();
-    if (isGone) comeBack();
+    if (isGone) await comeBack();
     return true;
   } catch (error) {
     if (error instanceof Gone) goAway("The server does not answer. Your answers up to here are safe; start overlens review again, then open the address it prints, or try again here.");
     else if (error instanceof Refused && error.status === 403) goAway("The server was started anew. Your answers up to here are safe; open the address that overlens review printed last.");
-    else if (error instanceof Refused) say(error.message);
+    else if (error instanceof Refused) say(error.message, true);
     else throw error;
     return false;
   }
@@ -51,35 +60,67 @@ function goAway(text) {
   }
 }
 
-function comeBack() {
-  isGone = false;
+async function comeBack() {
+  if (isTelling) return; // what is not settled yet is being looked at
+  isTelling = true;
+  let told = "";
+  try {
+    if (unconfirmed) told = await settle(unconfirmed);
+  } finally {
+    isTelling = false;
+  }
+  [isGone, unconfirmed] = [false, null];
   const hadFocus = find("#gone").contains(document.activeElement);
   find("#gone").hidden = true;
   if (hadFocus) find("#pair").focus();
-  say("The server is back.");
+  showAnswer();
+  say(`The server is back.${told}`, Boolean(told));
+}
+
+/** Look what became of something that was told and not confirmed, before it is told again. */
+async function settle({ id, number, answer: value }) {
+  list.age();
+  const place = id ? await list.find(id, position) : -1;
+  if (place < 0) return " Whether the last answer was taken back is not known here: look before you take back another.";
+  await list.look(place);
+  if (place !== position) void show(place);
+  const pair = current();
+  if (!value) return pair.number === number ? " That answer was not taken back: it still counts." : ` That answer does not count any more. ${countsText(pair.answer)}`;
+  if (pair.number === number || pair.answer !== value) return ` Your answer, ${value}, was not kept: give it again.`;
+  own.push({ id, number: pair.number });
+  return ` Your answer counts: ${value}.`;
 }
 
 async function retry() {
   if (position < 0) return start();
-  const isBack = await attempt(async () => {
-    showProgress(await ask("progress", scope()));
-    await list.refresh(position);
-  });
-  if (isBack) showAnswer();
+  await attempt(lookAround);
+}
+
+/** Learn what everybody said by now. */
+async function lookAround() {
+  showProgress(await ask("progress", scope()));
+  if (position >= 0) await list.look(position);
 }
 
 function showProgress(progress) {
+  if (progress.version === version) return;
+  version = progress.version;
+  list.age();
   const bar = find("#bar");
-  const [n, total] = isSample && progress.sample ? [progress.sample.n_judged, progress.sample.n] : [progress.n_judged, progress.n_pairs];
+  const sample = isSample ? progress.sample : null;
+  const [n, total] = sample ? [sample.n_judged, sample.n] : [progress.n_judged, progress.n_pairs];
   bar.max = Math.max(1, total);
   bar.value = n;
-  find("#course-says").textContent = courseText(progress);
+  find("#course-says").textContent = courseText(progress, isSample);
   const answered = answersText(progress);
   find("#by-answer").textContent = answered ? `: ${answered}` : "";
   find("#precision").textContent = precisionText(progress.precision);
-  find("#sample").textContent = isSample && progress.sample ? sampleText(progress.sample) : "";
-  find("#sample").hidden = !find("#sample").textContent;
-  newest = JSON.stringify(progress);
+  find("#sample").hidden = !sample;
+  if (!sample) return;
+  const parts = sampleParts(sample);
+  find("#sample-says").textContent = sampleText(sample);
+  find("#sample-parts ul").replaceChildren(...parts);
+  find("#sample-parts").hidden = !parts.length;
 }
 
 /** Show the pair at a place of the list; resolves when its pictures are there. */
@@ -91,7 +132,6 @@ async function show(place) {
   find("#caption-left").replaceChildren(captionOf("Left", pair.left));
   find("#caption-right").replaceChildren(captionOf("Right", pair.right));
   find("#facts").replaceChildren(factsOf(pair));
-  find("#note").value = "";
   find("#nothing").hidden = true;
   showAnswer();
   const shown = view.show(pair);
@@ -101,18 +141,27 @@ async function show(place) {
   void prepare();
 }
 
+/** Show what counts on the pair. */
 function showAnswer() {
   const pair = current();
-  const given = find("#given");
-  given.hidden = !pair?.answer;
-  given.textContent = pair?.answer ? `Answered: ${pair.answer}` : "";
+  const hadFocus = document.activeElement === find("#take-back");
+  seen = pair?.number ?? 0;
+  find("#given").hidden = !pair?.answer;
+  find("#given-says").textContent = pair?.answer ? `Answered: ${pair.answer}` : "";
+  if (hadFocus && !pair?.answer) find("#pair").focus();
+  notes.show(pair);
   if (isSample) find("#evidence").open = Boolean(pair?.answer); // an auditor makes up his mind first
+  noteOpened();
   for (const button of findAll(".answer")) {
     button.setAttribute("aria-pressed", String(button.dataset.answer === pair?.answer));
     setUsable(button, Boolean(pair));
   }
   setUsable(find("#before"), position > 0);
   setUsable(find("#after"), Boolean(pair) && position < list.n - 1);
+}
+
+function noteOpened() {
+  if (current() && find("#evidence").open) opened.add(current().id);
 }
 
 // A button that is not of use now keeps the focus, so that whoever walks by keyboard is not thrown out of the row.
@@ -135,13 +184,15 @@ function showNothing(text) {
 /** Fetch the pictures of the pairs that come next, and forget those of long ago. */
 async function prepare() {
   const from = position;
-  if (!(await attempt(() => list.reach(from + AHEAD + 1)))) return;
   const rows = [];
-  for (let place = from + 1, n = 0; place < list.loaded && n < AHEAD; place += 1) {
-    if (list.at(place).answer && place > from + 1) continue;
-    rows.push(list.at(place).left.row, list.at(place).right.row);
-    n += 1;
-  }
+  const isThere = await attempt(async () => {
+    for (let place = from + 1; place < Math.min(list.n, from + 1 + 3 * AHEAD) && rows.length < 2 * AHEAD; place += 1) {
+      await list.reach(place);
+      const pair = list.at(place);
+      if (pair && (!pair.answer || place === from + 1)) rows.push(pair.left.row, pair.right.row);
+    }
+  });
+  if (!isThere || position !== from) return;
   for (const row of ahead.keys()) if (!rows.includes(row)) ahead.delete(row);
   for (const row of rows) {
     if (ahead.has(row)) continue;
@@ -153,23 +204,65 @@ async function prepare() {
 
 const describe = (pair) => `Pair ${numberText(position + 1)} of ${numberText(list.n)}: ${isSample ? "" : `${rungText(pair.machine)}; `}${labelled(pair.left)} and ${labelled(pair.right)}.`;
 
+/** Tell the server what changes what counts, one thing at a time; `told` is what is to be settled if it does not answer. */
+async function change(told, words, work) {
+  if (isGone || isTelling) return;
+  isTelling = true;
+  try {
+    unconfirmed = told;
+    const isHeard = await attempt(work);
+    if (!isHeard && isGone && unconfirmed) say(words, true);
+    if (!isGone) unconfirmed = null;
+  } finally {
+    isTelling = false;
+  }
+}
+
+/** Tell it; where somebody else was faster, show what counts now instead, and return null. */
+async function tellOr(path, content, place, words) {
+  const pair = list.at(place);
+  try {
+    const reply = await tell(`${path}?${scope()}`, { session, ...content });
+    unconfirmed = null;
+    showProgress(reply.progress);
+    return reply;
+  } catch (error) {
+    if (!(error instanceof Refused) || error.status !== 409 || !pair) throw error;
+    unconfirmed = null;
+    list.age();
+    list.put(pair.id, { ...error.counts, note: "" });
+    if (list.at(place) === pair && current() !== pair) void show(place);
+    try {
+      showProgress(await ask("progress", scope()));
+      await list.look(place); // with its note
+    } finally {
+      showAnswer();
+      say(words(error.counts.answer), true);
+    }
+    return null;
+  }
+}
+
 async function answer(value) {
-  const pair = current();
-  if (!pair || isGone || isTelling) return;
+  const [pair, place, note] = [current(), position, notes.text()];
+  if (!pair) return;
   if (isBusy) {
     if (!view.isReady()) say("The pictures are still coming.");
     return;
   }
-  const note = find("#note").value.trim();
-  isTelling = true;
-  const isKept = await attempt(async () => {
-    const reply = await tell(`decide?${scope()}`, { id: pair.id, answer: value, session, ...(note ? { note } : {}) });
-    list.setAnswer(pair.id, value);
-    showProgress(reply.progress);
+  const told = { id: pair.id, number: seen, answer: value };
+  await change(told, `The last answer, ${value}, was not confirmed. Give it again when the server is back.`, async () => {
+    const content = { id: pair.id, left: pair.left.row, answer: value, seen, open: opened.has(pair.id), note };
+    const reply = await tellOr("decide", content, place, (other) =>
+      other
+        ? `Not kept: another window answered this pair meanwhile: ${other}. Answer again to replace that, or go on.`
+        : "Not kept: another window took back the answer that stood here. Answer again if yours is to count.");
+    if (!reply) return;
+    own.push({ id: pair.id, number: reply.number });
+    notes.sent(pair.id, note);
+    list.put(pair.id, { answer: value, note, number: (seen = reply.number) });
+    await goOn(pair, value);
   });
-  if (isKept) await attempt(() => goOn(pair, value));
-  else if (isGone) say(`The last answer, ${value}, was not confirmed. Give it again when the server is back.`);
-  isTelling = false;
 }
 
 /** After an answer: the next pair that nobody has judged, unless someone went on meanwhile. */
@@ -180,33 +273,43 @@ async function goOn(pair, value) {
     void show(next);
     return say(`Kept: ${value}. ${describe(current())}`);
   }
-  find("#note").value = "";
   showAnswer();
   say(`Kept: ${value}. Every pair of this list is judged.`);
 }
 
-async function undo() {
-  if (isGone || isTelling) return;
-  isTelling = true;
-  await attempt(async () => {
-    const reply = await tell(`undo?${scope()}`, { session });
-    showProgress(reply.progress);
+/** Take back the last answer of this window. */
+const undo = () => retract({}, own.at(-1) ?? {});
+
+/** Take back the answer that counts on the shown pair, whoever gave it. */
+const takeBack = () => (current()?.answer ? retract({ number: seen }, { id: current().id, number: seen }) : undefined);
+
+async function retract(content, told) {
+  const place = position;
+  await change(told, "It is not known whether the answer was taken back: the server did not confirm it.", async () => {
+    const reply = await tellOr("undo", content, place, (other) => `That answer does not count any more: another window was faster. ${countsText(other)}`);
+    if (!reply) return;
     if (!reply.undone) return say("There is no answer of this window to take back.");
-    list.setAnswer(reply.undone, reply.answer);
-    const place = await list.find(reply.undone);
-    if (place < 0) return say("Taken back. That pair is not among those that fit the filters.");
-    void show(place);
-    say(`Taken back. ${describe(current())}${reply.answer ? ` The answer before was: ${reply.answer}.` : ""}`);
+    const last = own.findLastIndex((one) => one.id === reply.undone);
+    if (last >= 0) own.splice(last, 1);
+    notes.takenBack(reply.undone);
+    list.put(reply.undone, { answer: reply.answer, number: reply.number, note: "" });
+    const found = await list.find(reply.undone, position);
+    if (found < 0) return say(`Taken back. ${countsText(reply.answer)} That pair is not among those that fit the filters.`);
+    await list.look(found); // with the note of what counts now
+    if (found === position) showAnswer();
+    else void show(found);
+    say(`Taken back. ${countsText(reply.answer)} ${describe(current())}`);
   });
-  isTelling = false;
 }
 
 async function step(by) {
   const place = position + by;
   if (position < 0 || place < 0 || place >= list.n) return say(by < 0 ? "This is the first pair." : "This is the last pair.");
+  const from = current();
   await attempt(async () => {
-    await list.reach(place + 1);
-    if (place >= list.loaded) return say("This is the last pair.");
+    await list.look(place);
+    if (current() !== from) return; // someone went on meanwhile
+    if (!list.at(place)) return say("This is the last pair.");
     void show(place);
     const given = current().answer;
     say(`${describe(current())}${given ? ` Answered: ${given}.` : ""}`);
@@ -216,10 +319,11 @@ async function step(by) {
 /** Show the pairs that fit the filters, from the first that nobody has judged. */
 async function apply(filters) {
   await attempt(async () => {
-    await list.open({ ...filters, ...(isSample ? { sample: "1" } : {}) });
+    if (!(await list.open({ ...filters, ...(isSample ? { sample: "1" } : {}) }))) return;
     find("#fitting").textContent = `${countOf(list.n, "pair")} ${list.n === 1 ? "fits" : "fit"}.`;
     if (!list.n) return showNothing("No pair fits these filters.");
-    const first = await list.firstOpen();
+    const first = list.firstOpen;
+    await list.look(Math.max(0, first));
     void show(Math.max(0, first));
     say(first < 0 ? `All ${countOf(list.n, "pair")} of this list are judged.` : describe(current()));
   });
@@ -229,15 +333,11 @@ async function apply(filters) {
 async function poll() {
   if (document.hidden || isBusy || isTelling || position < 0) return;
   await attempt(async () => {
-    const progress = await ask("progress", scope());
-    if (JSON.stringify(progress) === newest || isTelling) return;
-    showProgress(progress);
     const pair = current();
-    const before = pair.answer;
-    await list.refresh(position);
-    if (current() !== pair || pair.answer === before) return;
+    await lookAround();
+    if (isTelling || current() !== pair || pair.number === seen) return;
     showAnswer();
-    say(pair.answer ? `Another window answered this pair: ${pair.answer}.` : "Another window took back the answer to this pair.");
+    say(pair.answer ? `Another window answered this pair: ${pair.answer}.` : "Another window took back the answer to this pair.", true);
   });
 }
 
@@ -247,6 +347,8 @@ async function start() {
     knowRun(run);
     isSample = Boolean(run.sample);
     document.title = `${cleanText(run.title)}: review desk`;
+    find("#note").maxLength = limits.note;
+    find("#import-most").textContent = sizeText(limits.import_bytes);
     showProgress(await ask("progress", scope()));
     const filters = openFilters(run, apply);
     if (!run.n_pairs) return showNothing("This run lists no pair to judge.");
@@ -256,14 +358,16 @@ async function start() {
 
 for (const button of findAll(".answer")) button.addEventListener("click", () => isUsable(button) && answer(button.dataset.answer));
 find("#undo").addEventListener("click", undo);
+find("#take-back").addEventListener("click", takeBack);
 find("#before").addEventListener("click", () => step(-1));
 find("#after").addEventListener("click", () => step(1));
+find("#evidence").addEventListener("toggle", noteOpened);
 find("#retry").addEventListener("click", retry);
 openAnswers(attempt, async () => {
-  showProgress(await ask("progress", scope()));
-  if (position >= 0) await list.refresh(position);
+  await lookAround();
   showAnswer();
 });
 listen({ answer, undo, step, view, matches });
+document.addEventListener("visibilitychange", poll);
 setInterval(poll, POLL_MS);
 await start();

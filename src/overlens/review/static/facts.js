@@ -2,12 +2,17 @@
 
 let rungs = new Map();
 let colours = new Map();
+let nListed = 0;
 const REFUTED = { name: "refuted", meaning: "the pixels were compared, and nothing says copy" }; // no rung of the ladder
-const SURE_STEPS = ["same_bytes", "same_pixels", "same_picture", "edited"];
+
+/** What the server takes, and how large its small pictures are. */
+export let limits = {};
 
 /** Keep what the words need of the run. */
 export function knowRun(run) {
-  rungs = new Map(run.rungs.map(([code, name, meaning], place) => [code, { name, meaning, place }]));
+  limits = run.limits;
+  nListed = run.n_pairs;
+  rungs = new Map(run.rungs.map(([code, name, meaning, isCopy], place) => [code, { name, meaning, isCopy, place }]));
   colours = new Map(run.datasets.map((dataset) => [dataset.name, dataset.colour]));
 }
 
@@ -30,7 +35,7 @@ export function captionOf(side, image) {
 export function factsOf(pair) {
   const rung = rungs.get(pair.machine);
   const meaning = rung?.meaning ?? (pair.machine === "refuted" ? REFUTED.meaning : "");
-  const how = SURE_STEPS.includes(pair.machine) ? "The right one, beside the left: " : "The best way found to lay them on one another, which did not convince: ";
+  const how = rung?.isCopy ? "The right one, beside the left: " : "The best way found to lay them on one another, which did not convince: ";
   const steps = make("span", { class: "steps", "aria-hidden": "true" });
   for (let step = 0; rung && step < rungs.size; step += 1) steps.append(make("i", { class: step < rungs.size - rung.place ? "on" : "" }));
   const rows = [...pair.evidence];
@@ -45,8 +50,8 @@ export function factsOf(pair) {
   );
 }
 
-/** How far the work has come: "34 of 75 pairs judged". */
-export const courseText = (progress) => `${numberText(progress.n_judged)} of ${countOf(progress.n_pairs, "pair")} judged`;
+/** How far the work has come: "34 of 75 pairs judged"; "pairs of files" where equal ones are listed several times. */
+export const courseText = (progress, isSample) => `${numberText(progress.n_judged)} of ${countOf(progress.n_pairs, "pair")}${isSample || progress.n_pairs === nListed ? "" : " of files"} judged`;
 
 /** What was answered: "20 copies, 9 not, 5 unsure". */
 export function answersText(progress) {
@@ -61,26 +66,37 @@ export function answersText(progress) {
 
 const percent = (share) => shareText(share).replace(/^0$/, "0 %").replace(" ", "\u00a0");
 
-/** How often the program was right when it said "copy", with the interval in which the true share lies. */
+/** The share of copies among the verified pairs judged so far: of these pairs, not of the run. */
 export function precisionText(precision) {
   if (!precision || !precision.n) return "No verified pair is judged yet.";
   const { n_copies: copies, n, share, low, high } = precision;
-  const of = n === 1 ? "1 judged verified pair is a copy" : `${numberText(n)} judged verified pairs are copies`;
-  return `${numberText(copies)} of ${of}: ${percent(share)}, ${whole(low)} to ${whole(high)}\u00a0%`;
+  const are = copies === 1 ? "is a copy" : "are copies";
+  return `Of ${countOf(n, "verified pair")} judged so far, ${numberText(copies)} ${are}: ${percent(share)} (${whole(low)} to ${whole(high)}\u00a0%)`;
 }
 
 const whole = (share) => String(Math.round(100 * share));
+
+/** What counts after an answer was taken back. */
+export const countsText = (answer) => (answer ? `Now counts: ${answer}.` : "Now nobody's answer counts.");
 
 /** What an audit sample is for, and what it tells so far. */
 export function sampleText(sample) {
   const name = sample.name ? ` “${cleanText(String(sample.name))}”` : "";
   const rest = sample.n - sample.n_judged;
-  const todo = rest > 0 ? `Judge them as they come, the dull ones too; ${countOf(rest, "pair")} to go.` : "All are judged: run overlens report, and it states the estimate.";
-  return `Audit sample${name}: ${numberText(sample.n_judged)} of ${countOf(sample.n, "pair")} judged. ${todo} ${estimateText(sample)}`;
+  const late = sample.n_judged - sample.n_counted;
+  const todo = rest > 0 ? `judge the pairs as they come, the dull ones too; ${numberText(rest)} of ${numberText(sample.n)} to go.` : `all of ${countOf(sample.n, "pair")} judged. Run overlens report, and it states the estimate.`;
+  const gaps = late > 0 ? ` ${countOf(late, "answer")} ${late === 1 ? "does" : "do"} not count yet: a sample counts from its beginning, without gaps.` : "";
+  const estimate = Number.isFinite(sample.estimate) ? ` So far: ${estimateText(sample)} with 95 % confidence.` : " There is no estimate before every stratum has an answer that counts.";
+  return `Audit sample${name}: ${todo}${gaps}${estimate}`;
 }
 
-function estimateText({ estimate, low, high, n_images: n, what = "with a copy" }) {
-  if (!Number.isFinite(estimate)) return "There is no estimate before every stratum has an answer.";
+/** The estimates of several datasets, one item each; none where there is one dataset, or no estimate. */
+export function sampleParts(sample) {
+  const told = sample.datasets.length > 1 ? sample.datasets.filter((part) => Number.isFinite(part.estimate)) : [];
+  return told.map((part) => make("li", {}, named(part.name), `: ${estimateText({ ...part, what: "" })}`));
+}
+
+function estimateText({ estimate, low, high, n_images: n, what }) {
   const [about, least, most] = [estimate, low, high].map((value) => numberText(Math.round(value)));
-  return `So far: about ${about} of ${countOf(n, "image")} ${what}, ${least} to ${most} with 95 % confidence.`;
+  return `about ${about} of ${countOf(n, "image")}${what && ` ${what}`}, ${least} to ${most}`;
 }

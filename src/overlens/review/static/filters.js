@@ -48,6 +48,7 @@ function fill(form, run) {
   form.elements.class.append(...options(run.classes));
   form.elements.class.closest("label").hidden = run.classes.length === 0;
   form.elements.other.closest("label").hidden = names.length < 2;
+  find("#hash").textContent = run.hash;
   if (run.sample) form.elements.order.closest("label").hidden = true;
   for (const [code, name] of run.rungs) {
     find("#rungs").append(make("label", {}, make("input", { type: "checkbox", name: "rung", value: code }), make("span", {}, name)));

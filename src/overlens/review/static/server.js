@@ -9,6 +9,7 @@ export class Refused extends Error {
     super(content.error ?? `The server refused this (${status}).`);
     this.status = status;
     this.problems = content.problems ?? [];
+    this.counts = { answer: content.answer ?? "", number: content.number ?? 0 }; // where somebody else was faster
   }
 }
 

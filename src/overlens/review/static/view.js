@@ -2,11 +2,11 @@
 //
 // Where it is known how one lies on the other, the middle of both panes shows the same spot of the scene, even if one
 // of them is a part of the other, mirrored or turned.
+import { limits } from "./facts.js";
 import { followFingers } from "./fingers.js";
 import { imageAddress } from "./server.js";
 
 const MOST_ZOOM = 16;
-const RENDITION_PX = 512;
 const SAME = [1, 0, 0, 0, 1, 0, 0, 0, 1];
 const PAN_SHARE = 0.15; // of what is seen, for one press of an arrow
 
@@ -167,8 +167,9 @@ export function openView(table, say) {
   /** Fetch the original's pixels once someone looks closer than the small picture allows. */
   function sharpen(side, size) {
     const image = imageOf(side);
-    const isSmall = Math.max(image.width, image.height) > RENDITION_PX;
-    if (side.isFull || !isReady || !isSmall || at.zoom <= 1 || Math.max(...size) * at.zoom * devicePixelRatio < 1.3 * RENDITION_PX) return;
+    const most = limits.rendition_px;
+    const isSmall = Math.max(image.width, image.height) > most;
+    if (side.isFull || !isReady || !isSmall || at.zoom <= 1 || Math.max(...size) * at.zoom * devicePixelRatio < 1.3 * most) return;
     side.isFull = true;
     const full = new Image();
     const of = pair;
