@@ -53,8 +53,8 @@ def test_thumbs_of_other_pictures_suggest_nothing_but_as_it_is() -> None:
 
 @given(
     angle=st.floats(-180, 180),
-    zoom=st.floats(0.5, 1.8),
-    squash=st.floats(0.6, 1.5),
+    zoom=st.floats(0.7, 1.6),
+    squash=st.floats(0.75, 1.35),
     mirrored=st.booleans(),
 )
 @settings(max_examples=12, deadline=None)

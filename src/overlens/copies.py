@@ -217,16 +217,15 @@ def find_copies(
     decided = place_decisions(latest, sources, first, config.reference)
     search = CandidateConfig(max_per_image=config.verification.max_candidates)
     candidates = decided.add_to(_find_candidates(search, config.reference, sources, progress), sources)
-    judge = PairJudge(roster, [images.renditions() for images in known], config.workers or available_cores())
-    verdicts = Verdicts(_open_verdicts(config), _keys(candidates, sources))
     n_looked_at = int(np.count_nonzero(needs_look(candidates)))
+    judge = PairJudge(roster, [images.renditions() for images in known], config.workers or available_cores())
     with progress.stage("Verification", n_looked_at, "pairs") as stage, judge:
+        verdicts = Verdicts(_open_verdicts(config), _keys(candidates, sources))
         judged = judge_candidates(candidates, judge, verdicts, engine=engine, stage=stage)
     look_alikes = LookAlikes.of(config)
     judged = judged.refuting(~look_alikes.hold(candidates)).deciding(decided.codes_of(candidates))
     judged = spread_verdicts(judged, sources, first, config.reference)
-    n_pixels = np.concatenate([one.sizes_px.astype(np.int64).prod(axis=1) for one in evidence])
-    groups = find_groups(roster, judged.edges, KeepRule(config.verification.keep, n_pixels, config.reference))
+    groups = _group(config, sources, judged)
     return Copies(
         roster,
         evidence,
@@ -244,6 +243,11 @@ def find_copies(
         first=first,
         decisions=decided.honoured(judged, groups, [one.keys for one in features]),
     )
+
+
+def _group(config: RunConfig, sources: Sources, judged: JudgedPairs) -> Groups:
+    n_pixels = np.concatenate([one.sizes_px.astype(np.int64).prod(axis=1) for one in sources.evidence])
+    return find_groups(sources.roster, judged.edges, KeepRule(config.verification.keep, n_pixels, config.reference))
 
 
 def without_images(known: KnownImages, keys: frozenset[str]) -> KnownImages:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from overlens.image_table import NO_NUMBER, ImageTable
 from overlens.verdicts import EDITED, VERDICTS, VERIFIED
-from overlens.verify.transforms import SAME_VIEW, describe, describe_transform, from_shares
+from overlens.verify.transforms import MOVED_VIEW, SAME_VIEW, describe, describe_transform, from_shares
 
 if TYPE_CHECKING:
     import pyarrow
@@ -76,7 +76,7 @@ def words_of(images: ImageTable, row: Mapping[str, Any], places: tuple[int, int]
     matrix = from_shares(np.reshape(row["transform"], (3, 3)), *shapes)
     words = describe(describe_transform(matrix, *shapes))
     if VERDICTS.index(row["verdict"]) == EDITED and words == SAME_VIEW:
-        words += ", a little moved or other in parts"
+        words = MOVED_VIEW
     scale = row["scale"]
     if scale is not None and math.isfinite(scale) and abs(math.log(scale)) > math.log(1.02):
         words += f", {scale:.3g} times as large"

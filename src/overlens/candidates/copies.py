@@ -66,6 +66,10 @@ def find_lone_copies(roster: Roster, first: NDArray[np.int32], reference: int | 
 
 def join_pairs(parts: Sequence[Columns]) -> Columns:
     """Return the pairs of all parts, each once, sorted by left and right."""
-    left, right = (np.concatenate(columns).astype(np.int64) for columns in zip(*parts, strict=True))
-    keys = np.unique(left << 32 | right)
+    keys = np.unique(pair_keys(*(np.concatenate(columns) for columns in zip(*parts, strict=True))))
     return (keys >> 32).astype(np.int32), (keys & 0xFFFFFFFF).astype(np.int32)
+
+
+def pair_keys(left: NDArray[np.int32], right: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return one number for each pair of rows, in the order of left and right."""
+    return np.asarray(left.astype(np.int64) << 32 | right)

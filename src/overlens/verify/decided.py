@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from overlens.candidates.copies import join_pairs
+from overlens.candidates.copies import join_pairs, pair_keys
 from overlens.candidates.find import CandidatePairs
 from overlens.candidates.signals import Signals, Sources, measure_signals
 from overlens.decisions.honoured import HonouredDecisions, Names
@@ -229,7 +229,7 @@ def _add_pairs(candidates: CandidatePairs, new: Rows, sources: Sources) -> Candi
 
 def _keys(one: Rows, other: Rows) -> NDArray[np.int64]:
     """Return one number for each pair of rows, in whatever order they come."""
-    return np.minimum(one, other).astype(np.int64) << 32 | np.maximum(one, other)
+    return pair_keys(np.minimum(one, other), np.maximum(one, other))
 
 
 def _ordered(one: int, other: int) -> RowPair:

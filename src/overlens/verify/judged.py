@@ -18,7 +18,7 @@ from overlens.decisions.records import SAME_SCENE as OF_ONE_SCENE
 from overlens.edges import Edges
 from overlens.verdicts import EDITED, LOOK_ALIKE, SAME_BYTES, SAME_PICTURE, SAME_PIXELS, SAME_SCENE, VERDICTS
 from overlens.verify.pair import PairEvidence
-from overlens.verify.transforms import SAME_VIEW, TransformFacts, describe, describe_transform
+from overlens.verify.transforms import MOVED_VIEW, SAME_VIEW, TransformFacts, describe, describe_transform
 
 REFUTED = 255
 """Code of a candidate that neither its pixels nor the run's thresholds support; such pairs are counted, not listed."""
@@ -110,7 +110,7 @@ class JudgedPairs:
             return words
         difference = describe(facts)
         if verdict == EDITED and difference == SAME_VIEW:
-            difference += ", a little moved or other in parts"
+            difference = MOVED_VIEW
         return f"{words}, {math.floor(100 * float(self.strengths[place])) / 100:.2f}: {difference}"
 
     @property

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from overlens.candidates.copies import MOST_FULL
+from overlens.candidates.copies import MOST_FULL, pair_keys
 from overlens.candidates.find import CandidatePairs
 from overlens.candidates.signals import Signals, Sources, measure_signals
 from overlens.verify.alignment import invert
@@ -76,18 +76,14 @@ def _pair_equals(
 
 def _drop_known(added: _Added, judged: JudgedPairs, sources: Sources, reference: str | None) -> _Added:
     """Leave out the pairs that were judged themselves, that come again, or that lie within the reference."""
-    keys = _keys(added.left, added.right)
-    is_new = ~np.isin(keys, _keys(judged.candidates.left, judged.candidates.right))
+    keys = pair_keys(added.left, added.right)
+    is_new = ~np.isin(keys, pair_keys(judged.candidates.left, judged.candidates.right))
     if reference is not None:
         number = sources.roster.number_of(reference)
         owners = [sources.roster.dataset_of(rows) for rows in (added.left, added.right)]
         is_new &= (owners[0] != number) | (owners[1] != number)
     places = np.flatnonzero(is_new)
     return added.chosen(places[np.unique(keys[places], return_index=True)[1]])
-
-
-def _keys(left: NDArray[np.int32], right: NDArray[np.int32]) -> NDArray[np.int64]:
-    return left.astype(np.int64) << 32 | right
 
 
 def _join(judged: JudgedPairs, added: _Added, sources: Sources) -> JudgedPairs:
@@ -100,7 +96,7 @@ def _join(judged: JudgedPairs, added: _Added, sources: Sources) -> JudgedPairs:
     left, right = (
         np.concatenate([getattr(judged.candidates, side), getattr(added, side)]) for side in ("left", "right")
     )
-    order = np.argsort(_keys(left, right))
+    order = np.argsort(pair_keys(left, right))
     signals = measure_signals(sources, added.left, added.right)
     found = {name: getattr(signals, name) for name in Signals.__slots__}
     known = {name: getattr(judged.candidates, name) for name in found}

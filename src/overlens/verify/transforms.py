@@ -23,6 +23,8 @@ Matrix = tuple[float, ...]
 Box = tuple[float, float, float, float]
 
 SAME_VIEW = "the same view"
+MOVED_VIEW = f"{SAME_VIEW}, a little moved or other in parts"
+"""What an edited picture is whose transform says no more than that."""
 NOWHERE: Box = (0.0, 0.0, 0.0, 0.0)
 _SINGULAR = 1e-12
 _LEAST_PX = 1e-6
