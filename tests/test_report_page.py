@@ -123,6 +123,7 @@ def test_without_a_map_nothing_is_evaluated_and_plotly_is_not_there(report):
 
 def test_plotly_stands_in_the_page_once(page):
     assert page.count(plotly_library()) == 1
+    assert "</script" not in plotly_library().lower(), "it would end the element that it stands in"
 
 
 def test_no_address_outside(page, report):
