@@ -117,18 +117,19 @@ def test_a_spreadsheet_may_separate_otherwise(delimiter: str):
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("set,a.png,set,a.png,copy,", "line 2: it names one image twice, 'a.png' of dataset 'set'"),
+        (f"set,a.png,set,b.png,copy,,{'n' * 1001}", "line 2: its note has 1,001 characters; allowed are 1,000"),
+        ("set,a.png,set,a.png,copy,,", "line 2: it names one image twice, 'a.png' of dataset 'set'"),
         (
-            "set,a.png,set,b.png,copy,9999-01-01T00:00:00Z",
+            "set,a.png,set,b.png,copy,9999-01-01T00:00:00Z,",
             "line 2: decided_at '9999-01-01T00:00:00Z' lies in the future",
         ),
     ],
-    ids=["one image", "future"],
+    ids=["note", "one image", "future"],
 )
 def test_a_line_that_cannot_be_meant_is_told(line: str, reason: str):
     digests = {("set", "a.png"): A, ("set", "b.png"): B}
     with pytest.raises(ConfigError, match=re.escape(reason)):
-        parse_decisions(f"dataset_a,image_a,dataset_b,image_b,answer,decided_at\n{line}\n", digests)
+        parse_decisions(f"dataset_a,image_a,dataset_b,image_b,answer,decided_at,note\n{line}\n", digests)
 
 
 def test_no_other_file_is_written_over(tmp_path: Path):

@@ -15,6 +15,9 @@ from overlens.errors import ConfigError
 COPY, NOT_A_COPY, SAME_SCENE, UNSURE = ANSWERS = ("copy", "not a copy", "same scene", "unsure")
 """What a person can answer. "same scene": another photograph or version of one thing, and no copy."""
 
+MOST_NOTE = 1_000
+"""Characters of a note."""
+
 Pair = tuple[bytes, bytes]
 """SHA-256 of two files, the lower one first; equal for two files with the same bytes."""
 

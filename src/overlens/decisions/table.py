@@ -13,7 +13,7 @@ from pathlib import Path
 
 from overlens.atomic import write_text
 from overlens.counted import counted
-from overlens.decisions.records import DecidedImage, Decision, Occasion, Pair, require_answer, stamp
+from overlens.decisions.records import MOST_NOTE, DecidedImage, Decision, Occasion, Pair, require_answer, stamp
 from overlens.decisions.store import DecisionStore, latest_of
 from overlens.digests import DIGEST_BYTES
 from overlens.errors import ConfigError, StoreError
@@ -182,6 +182,8 @@ class _Lines:
             raise ValueError(f"it names one image twice, {left.image!r} of dataset {left.dataset!r}")
         answer = require_answer(cells["answer"].strip().lower().replace("_", " "))
         origin, note = cells.get("origin", "").strip() or IMPORT, cells.get("note", "")
+        if len(note) > MOST_NOTE:
+            raise ValueError(f"its note has {len(note):,} characters; allowed are {MOST_NOTE:,}")
         return Decision(0, left, right, answer, self._time(cells), Occasion(origin, IMPORT, note=note))
 
     def _image(self, cells: Mapping[str, str], side: str) -> DecidedImage:

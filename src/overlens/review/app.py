@@ -18,10 +18,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from overlens.decisions.records import MOST_NOTE
 from overlens.decisions.store import OverruledError
 from overlens.errors import ConfigError, StoreError
 from overlens.report.style import dataset_colour
-from overlens.review.desk import MOST_IMPORTED_BYTES, MOST_NOTE, MOST_SESSION, Desk, Said, UnknownError, parse_id
+from overlens.review.desk import MOST_IMPORTED_BYTES, MOST_SESSION, Desk, Said, UnknownError, parse_id
 from overlens.review.pictures import GoneError
 from overlens.review.queue import PairFilter
 from overlens.review.security import Door, Guard

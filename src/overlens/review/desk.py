@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overlens.config import HASH_TYPES
-from overlens.decisions.records import ANSWERS, COPY, UNSURE, DecidedImage, Decision, Occasion, Pair, pair_of
+from overlens.decisions.records import ANSWERS, COPY, MOST_NOTE, UNSURE, DecidedImage, Decision, Occasion, Pair, pair_of
 from overlens.decisions.store import DecisionStore
 from overlens.decisions.table import decisions_csv, import_decisions, parse_decisions
 from overlens.digests import DIGEST_BYTES
@@ -37,7 +37,7 @@ from overlens.review.sample import AuditResult, AuditSample, draw_sample, own_an
 from overlens.verdicts import EDITED, VERIFIED
 
 ORIGIN = "desk"
-MOST_NOTE, MOST_SESSION, MOST_IMPORTED_BYTES = 1_000, 100, 20 * 1024 * 1024
+MOST_SESSION, MOST_IMPORTED_BYTES = 100, 20 * 1024 * 1024
 N_POINTS_KEPT, N_SELECTIONS_KEPT = 512, 4
 
 
