@@ -10,10 +10,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from PIL import Image
 
-from overlens.report import transfer_matrix
+from overlens.report import transfer_distances
 from overlens.report.benchmark_views import CleanAccuracy, DistanceCell, TransferCell, TransferMatrixView
 from overlens.report.sheet import Sheet
-from overlens.report.transfer_matrix import FAR_SHADES, SHADES, _ink, _shade, draw_transfer_matrix
+from overlens.report.transfer_cells import ink_on, shade_of
+from overlens.report.transfer_distances import FAR_SHADES
+from overlens.report.transfer_matrix import SHADES, draw_transfer_matrix
 
 NAMES = (
     "art",
@@ -193,7 +195,7 @@ def test_distances_no_further_than_the_noise_are_marked(texts):
 
 def test_colours_do_not_stretch_over_noise(monkeypatch):
     shares = []
-    monkeypatch.setattr(transfer_matrix, "_shade", lambda shades, share: _note(shares, shades, share))
+    monkeypatch.setattr(transfer_distances, "shade_of", lambda shades, share: _note(shares, shades, share))
 
     def shares_of(values, n_images, distance="mmd_squared"):
         shares.clear()
@@ -215,7 +217,7 @@ def test_colours_do_not_stretch_over_noise(monkeypatch):
 def _note(shares, shades, share):
     if shades is FAR_SHADES:
         shares.append(share)
-    return _shade(shades, share)
+    return shade_of(shades, share)
 
 
 def test_the_colours_of_distances_are_explained(texts):
@@ -252,16 +254,16 @@ def test_one_dataset_has_no_matrix():
 
 
 @pytest.mark.parametrize("shades", [SHADES, FAR_SHADES], ids=["accuracy", "distance"])
-def test_letters_are_readable_on_every_shade(shades):
+def test_letters_are_readable_on_everyshade_of(shades):
     def luminance(colour):
         parts = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour]
         return float(np.dot(parts, (0.2126, 0.7152, 0.0722)))
 
-    steps = [_shade(shades, step / 100) for step in range(101)]
+    steps = [shade_of(shades, step / 100) for step in range(101)]
     assert np.all(np.diff([luminance(shade) for shade in steps]) < 0)  # darker means more, also in grey
     dark = luminance((0x1A / 255,) * 3)
     contrasts = [
-        1.05 / (light + 0.05) if _ink(shade) == "white" else (light + 0.05) / (dark + 0.05)
+        1.05 / (light + 0.05) if ink_on(shade) == "white" else (light + 0.05) / (dark + 0.05)
         for shade, light in zip(steps, map(luminance, steps), strict=True)
     ]
     assert min(contrasts) >= 4.1
