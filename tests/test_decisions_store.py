@@ -43,6 +43,10 @@ def image(number: int, name: str = "") -> DecidedImage:
     return DecidedImage(bytes([number]) * 32, f"set {number}", name or f"{number}.png")
 
 
+def keep(store: DecisionStore, decisions: list[Decision]) -> None:
+    store.merge(lambda kept: decisions)
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> DecisionStore:
     return DecisionStore(tmp_path / "cross" / "decisions.sqlite")
@@ -237,7 +241,7 @@ def test_a_database_of_another_program_is_left_alone(store: DecisionStore):
 @pytest.mark.parametrize("damage", ["head", "middle", "answer"])
 def test_a_damaged_file_is_told_and_kept(store: DecisionStore, damage: str):
     when = "2026-01-31T12:00:00.000Z"
-    store.append([Decision(0, image(n), image(n), "copy", when, Occasion("desk", note="x" * 50)) for n in range(200)])
+    keep(store, [Decision(0, image(n), image(n), "copy", when, Occasion("desk", note="x" * 50)) for n in range(200)])
     if damage == "answer":
         connection = sqlite3.connect(store.path)
         connection.execute("UPDATE decisions SET answer = 'perhaps' WHERE number = 7")
@@ -298,31 +302,62 @@ def test_to_say_again_what_counts_keeps_nothing_new(store: DecisionStore):
 
 
 def test_nobody_overrules_what_he_did_not_see(store: DecisionStore):
+    with pytest.raises(OverruledError, match="was taken back"):
+        store.decide(image(1), image(2), "copy", window("left"), seen=3)
+    assert not store.path.exists(), "a refusal makes no file"
     first = store.decide(image(1), image(2), "copy", window("left"), seen=0)
-    with pytest.raises(OverruledError, match="answered this pair: copy meanwhile, so nothing was changed") as raised:
+    with pytest.raises(OverruledError, match="meanwhile somebody answered this pair: copy; nothing was changed") as one:
         store.decide(image(1), image(2), "not a copy", window("right"), seen=0)
-    assert raised.value.latest == first and store.history() == (first,)
+    assert one.value.latest == first and store.history() == (first,)
     store.decide(image(1), image(2), "not a copy", window("right"), seen=first.number)
     assert [one.answer for one in store.latest().values()] == ["not a copy"]
     store.undo("right")
+    with pytest.raises(OverruledError, match="was taken back, so the one before it counts: copy"):
+        store.decide(image(1), image(2), "unsure", window("middle"), seen=2)
     store.undo("left")
-    with pytest.raises(OverruledError, match="took back the answer to this pair meanwhile") as raised:
+    with pytest.raises(OverruledError, match="meanwhile the answer to this pair was taken back; nothing") as last:
         store.decide(image(1), image(2), "unsure", window("middle"), seen=first.number)
-    assert raised.value.latest is None and store.latest() == {}
+    assert last.value.latest is None and store.latest() == {}
+
+
+def test_a_late_request_of_a_window_replaces_nothing_newer(store: DecisionStore):
+    store.decide(image(1), image(2), "not a copy", window("left"), seen=0)
+    with pytest.raises(OverruledError):
+        store.decide(image(1), image(2), "copy", window("left"), seen=0)
+    assert [one.answer for one in store.latest().values()] == ["not a copy"]
 
 
 def test_any_answer_that_counts_can_be_taken_back(store: DecisionStore):
+    with pytest.raises(ConfigError, match="no answer number 1"):
+        store.take_back(1)
+    assert not store.path.exists()
     first = store.decide(image(1), image(2), "copy", window("left"))
     second = store.decide(image(1), image(2), "unsure", window("right"))
-    for number in (first.number, 77):
-        with pytest.raises(OverruledError):
-            store.take_back(number)
+    with pytest.raises(OverruledError, match="somebody answered this pair: unsure"):
+        store.take_back(first.number)
+    with pytest.raises(ConfigError, match="no answer number 77"):
+        store.take_back(77)
     assert store.take_back(second.number).undone_at is not None
     assert store.latest() == {first.pair: first}
+    with pytest.raises(OverruledError, match="was taken back, so the one before it counts: copy"):
+        store.take_back(second.number)
     store.take_back(first.number)
-    with pytest.raises(OverruledError):
+    with pytest.raises(OverruledError, match="the answer to this pair was taken back"):
         store.take_back(first.number)
     assert store.latest() == {} and len(store.history()) == 2
+
+
+def test_another_file_in_its_place_is_read_anew(store: DecisionStore, tmp_path: Path):
+    store.decide(image(1), image(2), "copy", window("left"))
+    state = store.changes(LogState()).state
+    other = DecisionStore(tmp_path / "other.sqlite")
+    for number in range(3):
+        other.decide(image(number), image(3), "unsure", window("left"))
+    other.path.replace(store.path)
+    for extra in ("-wal", "-shm"):
+        Path(f"{store.path}{extra}").unlink(missing_ok=True)
+    changes = store.changes(state)
+    assert changes.state.file != state.file and [one.number for one in changes.decisions] == [1, 2, 3]
 
 
 @given(STEPS, st.sets(st.integers(0, 14)))
@@ -362,13 +397,15 @@ def test_the_digest_of_answers_tells_what_they_say_of_a_run_and_nothing_else(sto
     store.decide(image(1), image(2), "copy", Occasion("desk"))
     first = digest()
     assert first
-    for _ in "again", "and again":
-        store.decide(image(2, "renamed"), image(1), "copy", Occasion("sample:a", note="again"))
-        store.decide(image(1), image(9), "not a copy", Occasion("desk"))  # an image that is not in the run
-        store.decide(image(2), image(4), "not a copy", Occasion("desk"))  # equal pixels
-        store.decide(image(2), image(3), "unsure", Occasion("desk"))
+    store.decide(image(2, "renamed"), image(1), "copy", Occasion("sample:a", note="again"))
+    store.decide(image(1), image(9), "not a copy", Occasion("desk"))  # an image that is not in the run
+    assert digest() == first
+    for other, answer in ((4, "not a copy"), (3, "unsure")):  # of equal pixels, and what says nothing: both are told
+        store.decide(image(2), image(other), answer, Occasion("desk"))
+        assert digest() != first
+        store.undo()
         assert digest() == first
-    store.append([Decision(0, image(1), image(4), "not a copy", "9999-01-01T00:00:00.000Z", Occasion("desk"))])
+    keep(store, [Decision(0, image(1), image(4), "not a copy", "9999-01-01T00:00:00.000Z", Occasion("desk"))])
     second = digest()
     assert second not in ("", first), "of equal pixels the later answer counts"
     store.decide(image(1), image(2), "copy", Occasion("desk"))

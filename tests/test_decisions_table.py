@@ -97,7 +97,7 @@ def test_what_was_exported_makes_the_same_state_elsewhere(tmp_path: Path):
     assert there.history() == history
 
 
-def test_an_answer_that_was_changed_in_the_table_counts_once(tmp_path: Path):
+def test_an_answer_that_was_changed_in_the_table_counts(tmp_path: Path):
     store = DecisionStore(tmp_path / "decisions.sqlite")
     store.decide(DecidedImage(A, "set", "a.png"), DecidedImage(B, "set", "b.png"), "copy", Occasion("desk"))
     exported = decisions_csv(store.latest())
@@ -105,7 +105,21 @@ def test_an_answer_that_was_changed_in_the_table_counts_once(tmp_path: Path):
     assert import_decisions(store, parse_decisions(edited, {})) == Imported(1, 0, 0)
     for table, imported in ((edited, Imported(0, 1, 0)), (exported, Imported(0, 0, 1))):
         assert import_decisions(store, parse_decisions(table, {})) == imported
-    assert [one.answer for one in store.latest().values()] == ["not a copy"]
+    again = decisions_csv(store.latest()).replace(",not a copy,", ",copy,")  # corrected once more
+    assert import_decisions(store, parse_decisions(again, {})) == Imported(1, 0, 0)
+    noted = re.sub(",desk,$|,desk,", ",desk,a crop", decisions_csv(store.latest()), flags=re.MULTILINE)
+    assert import_decisions(store, parse_decisions(noted, {})) == Imported(1, 0, 0)
+    assert [(one.answer, one.note) for one in store.latest().values()] == [("copy", "a crop")]
+
+
+def test_of_two_lines_on_one_pair_the_later_counts_in_whatever_order(tmp_path: Path):
+    store = DecisionStore(tmp_path / "decisions.sqlite")
+    old, new = (decision(A, B, "copy", f"{year}-01-31T12:00:00.000Z") for year in (2020, 2026))
+    texts = [decisions_csv(latest_of(one)).splitlines(keepends=True) for one in (old, new)]
+    head = texts[0][0]
+    for lines in ((texts[0][1], texts[1][1]), (texts[1][1], texts[0][1])):
+        assert parse_decisions(head + "".join(lines), {}) == (new,)
+    assert store.latest() == {}
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t"], ids=["semicolons", "tabs"])
@@ -154,7 +168,7 @@ def test_no_other_file_is_written_over(tmp_path: Path):
 
 def test_an_older_table_overrules_nothing(tmp_path: Path):
     store = DecisionStore(tmp_path / "decisions.sqlite")
-    store.append([decision(A, B, "copy", "2026-03-01T00:00:00.000Z")])
+    store.merge(lambda kept: [decision(A, B, "copy", "2026-03-01T00:00:00.000Z")])
     older, newer = (decision(A, B, "unsure", f"2026-0{month}-01T00:00:00.000Z") for month in (2, 4))
     assert import_decisions(store, [older, decision(A, C, "copy")]) == Imported(1, 0, 1)
     assert store.latest()[A, B].answer == "copy"

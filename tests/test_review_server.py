@@ -27,10 +27,10 @@ from overlens.errors import ConfigError, MissingExtraError
 from overlens.finished import FinishedRun
 from overlens.layout import CrossLayout
 from overlens.review.app import BODIES, make_app
-from overlens.review.desk import Desk
+from overlens.review.desk import Desk, Said
 from overlens.review.pairs import ListedPairs
 from overlens.review.points import fitting_points
-from overlens.review.queue import order_pairs
+from overlens.review.queue import PairFilter, order_pairs
 from overlens.review.security import Door
 from overlens.testing import encode_picture, make_picture
 
@@ -590,7 +590,7 @@ def test_undo_goes_back_in_one_window(client: TestClient, root: Path):
     one, other = (pair["id"] for pair in client.get("/api/pairs").json()["pairs"][:2])
     decide(client, one, "copy", "first")
     decide(client, other, "unsure", "second")
-    decide(client, one, "same scene", "first")
+    decide(client, one, "same scene", "first", seen=1)
 
     def undo(session: str) -> dict:
         return client.post("/api/undo", json={"session": session}, headers=OWN).json()
@@ -625,7 +625,8 @@ def test_any_answer_can_be_taken_back(client: TestClient, root: Path):
         reply = client.post("/api/undo", json={"session": "third", "number": number}, headers=OWN)
         return reply.status_code, reply.json()
 
-    assert take_back(first)[0] == 409 and take_back("1")[0] == take_back(-1)[0] == take_back(None)[0] == 400
+    assert take_back(first)[0] == 409
+    assert [take_back(one)[0] for one in ("1", -1, None, 77)] == [400] * 4
     status, reply = take_back(second)
     assert status == 200 and (reply["undone"], reply["answer"], reply["number"]) == (pair, "copy", first)
     assert take_back(first)[1]["answer"] == "" and client.get("/api/progress").json()["n_judged"] == 0
@@ -919,3 +920,23 @@ def test_a_million_pairs_open_in_bounded_memory(root: Path):
     assert opened < 60 and paged < 10, done.stdout
     assert grown < 500 * n_pairs, done.stdout
     assert len(ListedPairs.__slots__) == 17
+
+
+def test_an_answer_is_the_samples_only_in_its_order(root: Path):
+    desk = Desk(FinishedRun.open(root), sample=(12, 0))
+    assert desk.sample is not None and desk.store.samples() == ((12, 0),)
+
+    def judge(place: int, answer: str = "copy", seen: int = 0) -> str:
+        pair = desk.pairs.files_of(desk.run.images, place)
+        number = desk.decide(Said(pair, 0, answer, "w", seen, is_open=False))
+        return next(one.origin for one in desk.store.history() if one.number == number)
+
+    first, second, third = desk.sample.places[:3].tolist()
+    assert judge(second) == "desk", "the first one was passed over, so this one was chosen"
+    assert judge(first) == judge(third) == desk.sample.origin
+    assert desk.progress(PairFilter())["sample"]["n_counted"] == 3
+    plain = Desk(FinishedRun.open(root))
+    number = plain.store.latest()[plain.pairs.files_of(plain.run.images, first)].number
+    pair = plain.pairs.files_of(plain.run.images, first)
+    plain.decide(Said(pair, 0, "unsure", "other", number, is_open=True))
+    assert plain.store.latest()[pair].origin == desk.sample.origin, "who says otherwise of it makes it no other choice"

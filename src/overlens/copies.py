@@ -212,15 +212,15 @@ def find_copies(
     """
     latest = DecisionStore(CrossLayout(config.output_root).decisions).latest()
     sources = _gather_sources(features, known)
-    roster, evidence = sources.roster, sources.evidence
+    roster = sources.roster
     first = find_equal(sources, None).first
     decided = place_decisions(latest, sources, first, config.reference)
     search = CandidateConfig(max_per_image=config.verification.max_candidates)
     candidates = decided.add_to(_find_candidates(search, config.reference, sources, progress), sources)
     n_looked_at = int(np.count_nonzero(needs_look(candidates)))
+    verdicts = Verdicts(_open_verdicts(config), _keys(candidates, sources))
     judge = PairJudge(roster, [images.renditions() for images in known], config.workers or available_cores())
     with progress.stage("Verification", n_looked_at, "pairs") as stage, judge:
-        verdicts = Verdicts(_open_verdicts(config), _keys(candidates, sources))
         judged = judge_candidates(candidates, judge, verdicts, engine=engine, stage=stage)
     look_alikes = LookAlikes.of(config)
     judged = judged.refuting(~look_alikes.hold(candidates)).deciding(decided.codes_of(candidates))
@@ -228,11 +228,11 @@ def find_copies(
     groups = _group(config, sources, judged)
     return Copies(
         roster,
-        evidence,
+        sources.evidence,
         judged,
         groups,
         measure_groups(groups, judged.edges, config.reference),
-        {name: int(one.low_information.sum()) for name, one in zip(roster.datasets, evidence, strict=True)},
+        _count_flat(sources),
         search,
         config.verification.keep,
         config.reference,
@@ -243,6 +243,11 @@ def find_copies(
         first=first,
         decisions=decided.honoured(judged, groups, [one.keys for one in features]),
     )
+
+
+def _count_flat(sources: Sources) -> dict[str, int]:
+    counts = (int(one.low_information.sum()) for one in sources.evidence)
+    return dict(zip(sources.roster.datasets, counts, strict=True))
 
 
 def _group(config: RunConfig, sources: Sources, judged: JudgedPairs) -> Groups:

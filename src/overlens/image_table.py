@@ -9,6 +9,7 @@ Shapes: n images of all datasets, k of them that are looked up.
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 NO_NUMBER = -1
-_DIGEST = np.dtype(f"S{DIGEST_BYTES}")  # compares as its bytes do: all are of one length
+FILE_DIGEST = np.dtype(f"S{DIGEST_BYTES}")  # compares as its bytes do: all are of one length
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,31 +104,37 @@ class ImageTable:
 
     def pictures_of(self, digests: Iterable[bytes]) -> dict[bytes, int]:
         """Return for those of some files that are in the run: SHA-256 -> first image with the same pixels."""
-        wanted = np.array(sorted(digests), _DIGEST)
+        wanted = np.array(sorted(digests), FILE_DIGEST)
         if self.digests is None or not len(wanted):
             return {}
-        files = self.digests.view(_DIGEST)[:, 0]
+        files = self.digests.view(FILE_DIGEST)[:, 0]
         rows = np.flatnonzero(np.isin(files, wanted))
         return {self.digest(row): int(self.pictures[row]) for row in rows.tolist()}
 
     def with_text(self, text: str) -> NDArray[np.bool_]:
-        """Return `(n,)` which images have a text in their name, whatever its case."""
-        import pyarrow.compute as pc
-
-        return np.asarray(pc.match_substring(self.names, text, ignore_case=True).to_numpy(), np.bool_)
+        """Return `(n,)` which images have a text in their name or label, whatever its case."""
+        of_label = np.append(_have_text(_texts(self.label_names), text), False)
+        return np.asarray(_have_text(self.names, text) | of_label[self.labels])  # the last place, -1, is for no label
 
 
 class NamedDigests(Mapping[tuple[str, str], bytes]):
-    """Dataset and name of an image -> SHA-256 of its file; empty for a run that read no images."""
+    """Dataset and name of an image -> SHA-256 of its file; empty for a run that read no images.
+
+    The first look makes a dictionary, which takes some 300 bytes an image until this is let go.
+    """
 
     def __init__(self, images: ImageTable) -> None:
         self._images = images
 
+    @cached_property
+    def _rows(self) -> dict[tuple[str, str], int]:
+        owners = map(self._images.dataset_names.__getitem__, self._images.datasets.tolist())
+        return {key: row for row, key in enumerate(zip(owners, self._images.names.to_pylist(), strict=True))}
+
     def __getitem__(self, key: tuple[str, str]) -> bytes:
-        row = int(self._images.rows_of([key[0]], [key[1]])[0]) if self._images.has_pictures else NO_NUMBER
-        if row == NO_NUMBER:
+        if not self._images.has_pictures:
             raise KeyError(key)
-        return self._images.digest(row)
+        return self._images.digest(self._rows[key])
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return ((self._images.dataset(row), self._images.name(row)) for row in range(len(self)))
@@ -151,21 +158,25 @@ def read_images(path: Path, root: Path, datasets: Sequence[str]) -> ImageTable:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.ParquetFile(path).read().unify_dictionaries()
+        return _table_of(pq.ParquetFile(path).read().unify_dictionaries(), root, tuple(datasets))
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"{path} cannot be read ({error}); run overlens compute again") from error
+
+
+def _table_of(table: "pyarrow.Table", root: Path, datasets: tuple[str, ...]) -> ImageTable:
     owners = {name: place for place, name in enumerate(datasets)}
     names, codes = _dictionary(table["dataset"])
     of_code = np.array([owners[name] for name in names], np.int16)
     label_names, labels = _dictionary(table["label"])
     is_read = table["path"].null_count == 0
+    pictures = _numbers(table["picture"], NO_NUMBER)
     return ImageTable(
-        tuple(datasets),
+        datasets,
         of_code[codes] if len(names) else np.zeros(0, np.int16),
         table["image"],
         label_names,
         labels,
-        np.where((first := _numbers(table["picture"], NO_NUMBER)) < 0, np.arange(len(first)), first).astype(np.int32),
+        np.where(pictures < 0, np.arange(len(pictures)), pictures).astype(np.int32),
         _numbers(table["group"], NO_NUMBER).astype(np.int32),
         np.stack([_numbers(table[side], 0) for side in ("width", "height")], axis=1).astype(np.int32),
         table["path"] if is_read else None,
@@ -192,6 +203,13 @@ def _texts(texts: Any) -> "pyarrow.Array | pyarrow.ChunkedArray":  # noqa: ANN40
 
     column = texts if isinstance(texts, pa.Array | pa.ChunkedArray) else pa.array(texts, pa.string())
     return column.cast(pa.string())
+
+
+def _have_text(texts: "pyarrow.Array | pyarrow.ChunkedArray", sought: str) -> NDArray[np.bool_]:
+    import pyarrow.compute as pc
+
+    found = pc.match_substring(texts, sought, ignore_case=True)
+    return np.asarray(found.to_numpy(zero_copy_only=False), np.bool_)
 
 
 def _places_in(known: "pyarrow.Array | pyarrow.ChunkedArray", sought: Sequence[str]) -> NDArray[np.int64]:

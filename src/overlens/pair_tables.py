@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from overlens.atomic import replaced_file
 from overlens.config import HASH_TYPES
 from overlens.copies import Copies
-from overlens.decisions.records import ANSWERS
+from overlens.decisions.records import ANSWERS, code_of
 from overlens.errors import ConfigError
 from overlens.frames import frame_of
 from overlens.groups.find import NO_GROUP, Groups
@@ -25,7 +25,7 @@ from overlens.roster import Roster
 from overlens.store.fingerprints import made_by
 from overlens.tables import valid_text, write_csv
 from overlens.verdicts import VERDICTS
-from overlens.verify.judged import REFUTED, JudgedPairs, code_of
+from overlens.verify.judged import REFUTED, JudgedPairs
 from overlens.verify.transforms import in_shares
 
 if TYPE_CHECKING:

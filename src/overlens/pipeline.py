@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
+from pathlib import Path
 
 from overlens.analysis import Analysis
 from overlens.atomic import sole_writer, write_json, write_text
@@ -102,12 +103,17 @@ def _run(config: RunConfig, progress: Progress, encoder: Encoder | None) -> Anal
                 analysis = _finish(found, inputs, results, progress)
         own, left = split_files(config, earlier, results.held)
         write_record(analysis, inputs.known, own)
-        if config.report:
-            with progress.timed("Report"):
-                write_report(FinishedRun.open(config.output_root), results)
-        else:
-            left += old_pages(config)
+        left += _report(config, results, progress)
         return replace(analysis, notices=(*analysis.notices, *tell_leftovers(left)))
+
+
+def _report(config: RunConfig, results: Results, progress: Progress) -> list[Path]:
+    """Write the report, if it is wanted; return the pages of earlier runs that are left where it is not."""
+    if not config.report:
+        return old_pages(config)
+    with progress.timed("Report"):
+        write_report(FinishedRun.open(config.output_root), results)
+    return []
 
 
 def _find_copies(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,8 @@ def review(
     if import_ is None and export is None:
         if "seed" in given and serving["sample"] is None:
             raise click.UsageError("--seed says which sample is drawn; give --sample N, too")
-        _serve(root, **serving)
+        sample = None if serving["sample"] is None else (serving["sample"], serving["seed"])
+        _serve(root, (serving["host"], serving["port"]), sample, serving["is_opened"])
     elif given:
         names = ", ".join("--open" if name == "is_opened" else f"--{name}" for name in given)
         raise click.UsageError(f"with --import or --export nothing is served, so {names} cannot be used; leave it out")
@@ -73,8 +75,8 @@ def review(
         _write_out(root, export)
 
 
-def _serve(root: Path, *, host: str, port: int, sample: int | None, seed: int, is_opened: bool) -> None:
-    from overlens.review.serve import is_loopback, listen, redirecting_page, require_extra, serve_desk
+def _serve(root: Path, at: tuple[str, int], sample: tuple[int, int] | None, is_opened: bool) -> None:
+    from overlens.review.serve import is_loopback, listen, require_extra, serve_desk
 
     require_extra()
 
@@ -84,7 +86,8 @@ def _serve(root: Path, *, host: str, port: int, sample: int | None, seed: int, i
 
     run = FinishedRun.open(root)
     DecisionStore(run.layout.decisions).require_writable()
-    desk = Desk(run, sample=None if sample is None else (sample, seed))
+    desk = Desk(run, sample=sample)
+    host, port = at
     listener = listen(host, port)
     if not is_loopback(listener):
         click.echo(
@@ -92,19 +95,22 @@ def _serve(root: Path, *, host: str, port: int, sample: int | None, seed: int, i
             "of this run and can decide. Nothing is encrypted.",
             err=True,
         )
+    serve_desk(desk, listener, host, partial(_announce, run.layout.store if is_opened else None))
 
-    @contextmanager
-    def announce(address: str) -> Iterator[None]:
-        click.echo(address)
-        click.echo("Open this address. Every answer is kept at once; Ctrl-C stops the desk.", err=True)
-        if not is_opened:
-            yield
-            return
-        with redirecting_page(desk.run.layout.store, address) as page:
-            click.launch(str(page))
-            yield
 
-    serve_desk(desk, listener, host, announce)
+@contextmanager
+def _announce(folder: Path | None, address: str) -> Iterator[None]:
+    """Print the address of the page, and open it by way of a page in a folder, if there is one."""
+    from overlens.review.serve import redirecting_page
+
+    click.echo(address)
+    click.echo("Open this address. Every answer is kept at once; Ctrl-C stops the desk.", err=True)
+    if folder is None:
+        yield
+        return
+    with redirecting_page(folder, address) as page:
+        click.launch(str(page))
+        yield
 
 
 def _take_in(root: Path, path: Path) -> None:

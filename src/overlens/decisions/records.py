@@ -57,10 +57,6 @@ class Occasion:
     shown: Mapping[str, object] = field(default_factory=dict)
     note: str = ""
 
-    def is_that_of(self, other: "Occasion") -> bool:
-        """Whether the same hands decide in the same place."""
-        return (self.origin, self.session) == (other.origin, other.session) and self.session != ""
-
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -94,6 +90,12 @@ class Decision:
         """What the decision is on."""
         return self.left.digest, self.right.digest
 
+    def says_what(self, other: "Decision") -> bool:
+        """Whether another decision is the same words out of the same mouth, as where it is sent twice."""
+        own, others = self.occasion, other.occasion
+        is_same = (own.origin, own.session, own.note) == (others.origin, others.session, others.note)
+        return bool(own.session) and is_same and (self.pair, self.answer) == (other.pair, other.answer)
+
     @property
     def origin(self) -> str:
         """Where it was made."""
@@ -103,6 +105,11 @@ class Decision:
     def note(self) -> str:
         """What the person remarked."""
         return self.occasion.note
+
+
+def code_of(answer: str) -> int:
+    """Return the number of an answer in columns of numbers: 1 for the first of `ANSWERS`; 0 says that there is none."""
+    return ANSWERS.index(answer) + 1
 
 
 def require_answer(answer: str) -> str:
@@ -130,8 +137,8 @@ def stamp(time: datetime) -> str:
 def digest_answers(latest: Iterable[Decision], place_of: Mapping[bytes, int]) -> str:
     """Return a digest in hexadecimal of what answers say of the images of a run, whoever gave them and when.
 
-    Of answers on equal pixels the latest counts, "unsure" says nothing, and what is not on the run plays no part: so
-    the digests of two logs are equal if a run goes by them alike.
+    Of answers on files with pixels equal to one another's the latest counts, and what is not on the run plays no part:
+    so the digests of two logs are equal if a run takes them alike.
 
     Args:
         latest: The decisions that count.
@@ -140,14 +147,12 @@ def digest_answers(latest: Iterable[Decision], place_of: Mapping[bytes, int]) ->
     Returns:
         The digest, "" if they say nothing.
     """
-    said: dict[tuple[int, int], str] = {}
+    said: dict[tuple[int, int, Pair | None], str] = {}
     for decision in in_order(latest):
         left, right = (place_of.get(digest, -1) for digest in decision.pair)
-        if left < 0 or right < 0 or left == right:
-            continue
-        said[min(left, right), max(left, right)] = decision.answer
-    told = sorted((pair, answer) for pair, answer in said.items() if answer != UNSURE)
-    return hashlib.sha256(repr(told).encode()).hexdigest() if told else ""
+        if min(left, right) >= 0:  # of equal pixels each pair of files is one of its own
+            said[min(left, right), max(left, right), decision.pair if left == right else None] = decision.answer
+    return hashlib.sha256(repr(sorted(said.items(), key=repr)).encode()).hexdigest() if said else ""
 
 
 def digest_decisions(latest: Iterable[Decision]) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from overlens.decisions.records import DecidedImage, Decision, Occasion, Pair, require_answer, stamp
-from overlens.errors import OverlensError, StoreError
+from overlens.errors import ConfigError, OverlensError, StoreError
 from overlens.tables import valid_text
 
 FORMAT = 1
@@ -85,16 +85,23 @@ class OverruledError(OverlensError):
         latest: The decision that counts on the pair, None if none does.
     """
 
-    def __init__(self, latest: Decision | None) -> None:
-        what = "took back the answer to this pair" if latest is None else f"answered this pair: {latest.answer}"
-        super().__init__(f"somebody {what} meanwhile, so nothing was changed; look, and answer again if it is wrong")
+    def __init__(self, latest: Decision | None, seen: int) -> None:
+        """Say what happened since the decision with number `seen`, 0 for none, was shown."""
+        if latest is None:
+            what = "the answer to this pair was taken back"
+        elif latest.number > seen:
+            what = f"somebody answered this pair: {latest.answer}"
+        else:
+            what = f"the answer to this pair was taken back, so the one before it counts: {latest.answer}"
+        super().__init__(f"meanwhile {what}; nothing was changed: look, and answer again if that is wrong")
         self.latest = latest
 
 
 @dataclass(frozen=True, slots=True)
 class LogState:
-    """How far the log was read: the number of its last decision, and how many were undone."""
+    """How far which log was read: the file, the number of its last decision, and how many were undone."""
 
+    file: int = 0
     last: int = 0
     n_undone: int = 0
 
@@ -105,7 +112,7 @@ class LogChanges:
 
     Attributes:
         state: Its state now.
-        decisions: The decisions that are new, in their order, without what was shown.
+        decisions: The decisions that are new, in their order, without what was shown; of another file all.
         undone: Numbers of all that are undone, if there are more than before; else empty.
     """
 
@@ -122,7 +129,7 @@ class DecisionStore:
     newer version; it is never changed then.
 
     Attributes:
-        path: The file; made by the first decision.
+        path: The file; made by the first decision or audit sample.
     """
 
     path: Path
@@ -143,7 +150,7 @@ class DecisionStore:
 
         Raises:
             ConfigError: The answer is not known.
-            OverruledError: Somebody else said or took back something that the person did not see; nothing was kept.
+            OverruledError: Something was said or taken back that the person did not see; nothing was kept.
             ValueError: What was shown cannot be written as JSON.
         """
         left, right = sorted((one, other))
@@ -151,22 +158,15 @@ class DecisionStore:
 
         def write(connection: sqlite3.Connection) -> Decision:
             latest = _latest_on(connection, said.pair)
-            is_own = latest is not None and latest.occasion.is_that_of(occasion)
-            if latest is not None and is_own and (latest.answer, latest.note) == (said.answer, said.note):
+            if latest is not None and latest.says_what(said):
                 return latest
-            if seen is not None and not is_own and seen != (0 if latest is None else latest.number):
-                raise OverruledError(latest)
+            if seen is not None and seen != (0 if latest is None else latest.number):
+                raise OverruledError(latest, seen)
             return _insert(connection, said)
 
+        if seen and not self.path.exists():
+            raise OverruledError(None, seen)
         return self._write(write)
-
-    def append(self, decisions: Sequence[Decision]) -> tuple[Decision, ...]:
-        """Keep decisions in their order, with their own times, all or none; return them with their numbers."""
-
-        def write(connection: sqlite3.Connection) -> tuple[Decision, ...]:
-            return tuple(_insert(connection, one) for one in decisions)
-
-        return self._write(write) if decisions else ()
 
     def merge(self, choose: Choose) -> tuple[Decision, ...]:
         """Keep what `choose` makes of the decisions kept so far; nobody else decides in between.
@@ -198,17 +198,21 @@ class DecisionStore:
         """Take back a decision that counts, whoever made it; return it.
 
         Raises:
-            OverruledError: It does not count: it was taken back, or somebody said something later, or it never was.
+            ConfigError: There never was such a decision.
+            OverruledError: It does not count: it was taken back, or somebody said something later.
         """
 
-        def write(connection: sqlite3.Connection) -> Decision:
+        def write(connection: sqlite3.Connection) -> Decision | None:
             found = next(_parse(connection.execute(f"{_SELECT} WHERE number = ?", (number,))), None)
             latest = None if found is None else _latest_on(connection, found.pair)
-            if latest is None or latest.number != number:
-                raise OverruledError(latest)
-            return _mark_undone(connection, latest)
+            if found is not None and (latest is None or latest.number != number):
+                raise OverruledError(latest, number)
+            return None if latest is None else _mark_undone(connection, latest)
 
-        return self._write(write)
+        taken = self._write(write) if self.path.exists() else None
+        if taken is None:
+            raise ConfigError(f"there is no answer number {number}")
+        return taken
 
     def require_writable(self) -> None:
         """Raise StoreError unless decisions can be kept, before somebody makes one."""
@@ -242,10 +246,13 @@ class DecisionStore:
         return self._read(lambda connection: _read(connection, is_checked=True)) or ()
 
     def changes(self, state: LogState) -> LogChanges:
-        """Return what became of the log since a state of it; quick where that is little."""
-        return self._read(lambda connection: _read_changes(connection, state)) or LogChanges(
-            LogState(), (), frozenset()
-        )
+        """Return what became of the log since a state of it, quick where that is little; all if it is another file."""
+        try:
+            file = self.path.stat().st_ino
+        except OSError:  # there is none yet, or whoever reads it says why
+            file = 0
+        since = state if state.file == file else LogState(file)
+        return self._read(lambda connection: _read_changes(connection, since)) or LogChanges(since, (), frozenset())
 
     def _read(self, work: Change[T]) -> T | None:
         """Return what a reader returns; None where there is no file yet."""
@@ -361,7 +368,7 @@ def _read(connection: sqlite3.Connection, *, is_checked: bool = False) -> tuple[
 
 def _read_changes(connection: sqlite3.Connection, state: LogState) -> LogChanges:
     if _version(connection) == 0:
-        return LogChanges(LogState(), (), frozenset())
+        return LogChanges(LogState(state.file), (), frozenset())
     with _transaction(connection, "DEFERRED"):
         last = int(connection.execute("SELECT coalesce(max(number), 0) FROM decisions").fetchone()[0])
         n_undone = int(connection.execute("SELECT count(*) FROM undone").fetchone()[0])
@@ -369,7 +376,7 @@ def _read_changes(connection: sqlite3.Connection, state: LogState) -> LogChanges
         new = tuple(_parse(rows)) if last != state.last else ()
         numbers = connection.execute("SELECT number FROM undone") if n_undone != state.n_undone else ()
         undone = frozenset(int(number) for (number,) in numbers)
-    return LogChanges(LogState(last, n_undone), new, undone)
+    return LogChanges(LogState(state.file, last, n_undone), new, undone)
 
 
 def _read_samples(connection: sqlite3.Connection) -> tuple[tuple[int, int], ...]:

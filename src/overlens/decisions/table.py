@@ -7,7 +7,7 @@ than the answer that counts, or the same, changes nothing, so a table can be rea
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -126,26 +126,40 @@ def import_decisions(store: DecisionStore, decisions: Sequence[Decision]) -> Imp
         StoreError: The store cannot be read or written.
     """
     n_known = n_older = 0
+    now = stamp(datetime.now(UTC))
 
     def choose(kept: tuple[Decision, ...]) -> list[Decision]:
         nonlocal n_known, n_older
         latest = latest_of(kept)
-        there = {one.pair: latest.get(one.pair) for one in decisions}
-        same = {pair for pair, one in there.items() if one is not None and one.answer == answers[pair]}
-        older = {
-            one.pair
-            for one in decisions
-            if one.pair not in same and (last := there[one.pair]) is not None and one.decided_at < last.decided_at
-        }
-        # What the log had already and does not count is no news; another answer of that time was put there by hand.
-        past = {(one.pair, one.decided_at, one.answer) for one in kept}
-        gone = {one.pair for one in decisions if (one.pair, one.decided_at, one.answer) in past} - same
-        n_known, n_older = len(same), len(older | gone)
-        return [one for one in decisions if one.pair not in same | older | gone]
+        undone = {(one.pair, one.decided_at, one.answer) for one in kept if one.undone_at is not None}
+        is_known = [_says_no_more(one, latest.get(one.pair)) for one in decisions]
+        news = [
+            _as_news(one, latest.get(one.pair), now)
+            for one, is_one_known in zip(decisions, is_known, strict=True)
+            if not is_one_known
+            and (one.pair, one.decided_at, one.answer) not in undone
+            and not _is_older(one, latest.get(one.pair))
+        ]
+        n_known = sum(is_known)
+        n_older = len(decisions) - n_known - len(news)
+        return news
 
-    answers = {one.pair: one.answer for one in decisions}
     added = store.merge(choose) if decisions else ()
     return Imported(len(added), n_known, n_older)
+
+
+def _says_no_more(line: Decision, last: Decision | None) -> bool:
+    return last is not None and line.answer == last.answer and line.note in ("", last.note)
+
+
+def _is_older(line: Decision, last: Decision | None) -> bool:
+    return last is not None and line.decided_at < last.decided_at
+
+
+def _as_news(line: Decision, last: Decision | None, now: str) -> Decision:
+    """Return a line as a decision: one that was changed in the table under its old time is said now."""
+    is_edited = last is not None and line.decided_at == last.decided_at
+    return replace(line, decided_at=now) if is_edited else line
 
 
 class _Lines:
@@ -163,13 +177,14 @@ class _Lines:
             if None in row:
                 raise ValueError("it has more cells than the head")
             decision = self._parse({str(name): cell for name, cell in row.items()})
-            earlier = self.decisions.setdefault(decision.pair, decision)
+            earlier = self.decisions.get(decision.pair, decision)
             if earlier.answer != decision.answer:
                 line = self._line_of[decision.pair]
                 raise ValueError(
                     f"it says {decision.answer!r} of the pair of line {line}, which says {earlier.answer!r}"
                 )
             self._line_of.setdefault(decision.pair, number)
+            self.decisions[decision.pair] = max(earlier, decision, key=lambda one: one.decided_at)
         except ValueError as error:
             self.problems.append(f"line {number}: {error}")
 

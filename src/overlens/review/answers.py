@@ -10,7 +10,7 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from overlens.decisions.records import ANSWERS, Decision, Pair
+from overlens.decisions.records import Decision, Pair, code_of
 from overlens.decisions.store import DecisionStore, LogChanges, LogState
 from overlens.review.pairs import PairIndex
 
@@ -32,7 +32,7 @@ class Answers:
     @property
     def version(self) -> str:
         """A text that changes whenever somebody decides or takes back."""
-        return f"{self.state.last}-{self.state.n_undone}"
+        return f"{self.state.file}-{self.state.last}-{self.state.n_undone}"
 
 
 class AnswerReader:
@@ -49,9 +49,8 @@ class AnswerReader:
         """Return what people say by now; raises StoreError if it cannot be read."""
         with self._lock:
             changes = self._store.changes(self._known.state)
-            if changes.state.last < self._known.state.last or changes.state.n_undone < self._known.state.n_undone:
-                self._of_pair, self._holding, self._known = {}, {}, self._nothing()  # another file stands there by now
-                changes = self._store.changes(self._known.state)
+            if changes.state.file != self._known.state.file:
+                self._of_pair, self._holding, self._known = {}, {}, self._nothing()
             if changes.state != self._known.state:
                 self._known = self._after(changes)
             return self._known
@@ -72,5 +71,5 @@ class AnswerReader:
             latest.pop(pair, None)
             if self._of_pair[pair]:
                 latest[pair] = self._of_pair[pair][-1]
-            codes[self._index.find(pair)] = ANSWERS.index(latest[pair].answer) + 1 if pair in latest else 0
+            codes[self._index.find(pair)] = code_of(latest[pair].answer) if pair in latest else 0
         return Answers(changes.state, latest, codes)

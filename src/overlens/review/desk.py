@@ -16,7 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overlens.config import HASH_TYPES
-from overlens.decisions.records import ANSWERS, COPY, MOST_NOTE, UNSURE, DecidedImage, Decision, Occasion, Pair, pair_of
+from overlens.decisions.records import (
+    ANSWERS,
+    COPY,
+    MOST_NOTE,
+    UNSURE,
+    DecidedImage,
+    Decision,
+    Occasion,
+    Pair,
+    code_of,
+    pair_of,
+)
 from overlens.decisions.store import DecisionStore
 from overlens.decisions.table import decisions_csv, import_decisions, parse_decisions
 from overlens.digests import DIGEST_BYTES
@@ -33,6 +44,7 @@ from overlens.review.pairs import ListedPairs, PairIndex
 from overlens.review.pictures import GoneError, Pictures
 from overlens.review.points import fitting_points
 from overlens.review.queue import PairFilter, is_judged, order_pairs, select_pairs
+from overlens.review.sample import ORIGIN as SAMPLE_ORIGIN
 from overlens.review.sample import AuditResult, AuditSample, draw_sample, own_answers
 from overlens.verdicts import EDITED, VERIFIED
 
@@ -150,7 +162,7 @@ class Desk:
     def _shown(self, place: int, answers: Answers) -> dict[str, Any]:
         pairs, sides = self.pairs, self._sides(place)
         row = pairs.row(place)
-        digests = self._digests(place)
+        digests = self.pairs.files_of(self.run.images, place)
         decision = answers.latest.get(digests)
         return {
             "id": "-".join(digest.hex() for digest in digests),
@@ -215,10 +227,20 @@ class Desk:
         places = self._find(said.pair)
         place = next((one for one in places if self.pairs.left[one] == said.left), places[0])
         left, right = map(self._decided, self._sides(place))
-        origin = self.sample.origin if self.sample is not None and self._of_sample[places].any() else ORIGIN
+        origin = self._origin(places, said.pair)
         shown = {**self._evidence(place), "open": said.is_open}
         occasion = Occasion(origin, said.session, shown, said.note)
         return self.store.decide(left, right, said.answer, occasion, seen=said.seen).number
+
+    def _origin(self, places: list[int], pair: Pair) -> str:
+        """Return where an answer is made: for the sample only in its order, else it would be a choice and no draw."""
+        answers = self._answers.read()
+        order = self.pairs.left[:0] if self.sample is None else self.sample.places
+        own = np.flatnonzero(np.isin(order, places))
+        if self.sample is not None and len(own) and (answers.codes[order[: own[0]]] > 0).all():
+            return self.sample.origin
+        before = answers.latest.get(pair)  # who says it again makes it no other choice
+        return before.origin if before is not None and before.origin.startswith(SAMPLE_ORIGIN) else ORIGIN
 
     def undo(self, session: str, number: int | None) -> dict[str, Any]:
         """Take back the last answer of a window, or a certain one, whoever gave it; say what counts there now.
@@ -287,10 +309,6 @@ class Desk:
     def _sides(self, place: int) -> tuple[int, int]:
         return int(self.pairs.left[place]), int(self.pairs.right[place])
 
-    def _digests(self, place: int) -> Pair:
-        left, right = self._sides(place)
-        return pair_of(self.run.images.digest(left), self.run.images.digest(right))
-
     def _decided(self, row: int) -> DecidedImage:
         images = self.run.images
         return DecidedImage(images.digest(row), images.dataset(row), images.name(row))
@@ -314,10 +332,10 @@ def _counting(decision: Decision | None) -> dict[str, Any]:
 
 def _precision(codes: NDArray[np.uint8]) -> dict[str, Any] | None:
     """Return the share of copies among verified pairs that were judged, without those that nobody could tell."""
-    told = codes[(codes > 0) & (codes != ANSWERS.index(UNSURE) + 1)]
+    told = codes[(codes > 0) & (codes != code_of(UNSURE))]
     if not len(told):
         return None
-    n_copies = int((told == ANSWERS.index(COPY) + 1).sum())
+    n_copies = int((told == code_of(COPY)).sum())
     low, high = wilson_interval(n_copies, len(told))
     return {"n_copies": n_copies, "n": len(told), "share": n_copies / len(told), "low": low, "high": high}
 

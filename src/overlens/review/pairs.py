@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 
 from overlens.columns import require_columns
 from overlens.config import HASH_TYPES
-from overlens.decisions.records import ANSWERS, Pair
-from overlens.digests import DIGEST_BYTES
+from overlens.decisions.records import ANSWERS, Pair, pair_of
 from overlens.errors import ConfigError, StoreError
 from overlens.finished import FinishedRun
 from overlens.finished_pairs import sides_of
-from overlens.image_table import ImageTable
+from overlens.image_table import FILE_DIGEST, ImageTable
 from overlens.verdicts import VERDICTS
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ BATCH_ROWS = 262_144
 REFUTED = len(VERDICTS)
 """Code of a machine verdict that is no rung: listed only because somebody decided the pair."""
 NO_COUNT = -1
-_DIGEST = np.dtype(f"S{DIGEST_BYTES}")  # compares as its bytes do: all are of one length
 _MACHINE = (*VERDICTS, "refuted")
 _REALS = {
     "cosines": "cosine",
@@ -52,7 +50,7 @@ class ListedPairs:
         right: `(m,)` int32 place of the right one.
         rungs: `(m,)` uint8 place of the verdict in `VERDICTS`.
         machine_rungs: `(m,)` uint8 the same without what people said, or `REFUTED`.
-        decisions: `(m,)` uint8 what people had said before the run: place in `ANSWERS` + 1, 0 for nothing.
+        decisions: `(m,)` uint8 what people had said before the run: code of the answer, 0 for nothing.
         is_same_bytes: `(m,)` bool.
         is_same_pixels: `(m,)` bool.
         bits: `(m, 4)` int16 Hamming distances in the order of `HASH_TYPES`, `NO_COUNT` where not known.
@@ -121,6 +119,10 @@ class ListedPairs:
             raise StoreError(f"{path} cannot be read ({error}); run overlens compute again") from error
         return cls(**{name: np.concatenate([part[name] for part in parts]) for name in parts[-1]})
 
+    def files_of(self, images: ImageTable, place: int) -> Pair:
+        """Return the files of a pair."""
+        return pair_of(images.digest(int(self.left[place])), images.digest(int(self.right[place])))
+
     def row(self, place: int) -> dict[str, Any]:
         """Return a pair as a row of `pairs.parquet`, with the columns that say what it is."""
         decision, transform = int(self.decisions[place]), self.transforms[place]
@@ -160,7 +162,7 @@ class PairIndex:
         """Number the files of a run, and order its pairs by them; raises ValueError if the run read no images."""
         if images.digests is None:
             raise ValueError("the run read no images")
-        files, numbers = np.unique(images.digests.view(_DIGEST)[:, 0], return_inverse=True)
+        files, numbers = np.unique(images.digests.view(FILE_DIGEST)[:, 0], return_inverse=True)
         left, right = numbers[pairs.left], numbers[pairs.right]
         keys = np.minimum(left, right) * len(files) + np.maximum(left, right)
         places = np.argsort(keys, kind="stable").astype(np.int32)
@@ -176,7 +178,7 @@ class PairIndex:
 
     def find(self, pair: Pair) -> NDArray[np.int32]:
         """Return the places of the pairs of two files, ascending; none where the run lists none."""
-        sought = np.array(pair, _DIGEST)
+        sought = np.array(pair, FILE_DIGEST)
         numbers = np.searchsorted(self.files, sought)
         if (numbers == len(self.files)).any() or (self.files[numbers] != sought).any():
             return self.places[:0]

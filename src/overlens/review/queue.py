@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overlens.config import HASH_TYPES
-from overlens.decisions.records import ANSWERS
+from overlens.decisions.records import ANSWERS, code_of
 from overlens.errors import ConfigError
 from overlens.image_table import ImageTable
 from overlens.review.pairs import ListedPairs
@@ -105,16 +105,16 @@ def select_pairs(images: ImageTable, pairs: ListedPairs, wanted: PairFilter, has
     if wanted.label:
         is_wanted &= _either(pairs, _has_label(images, wanted.label))
     if wanted.text:
-        is_wanted &= _either(pairs, _has_text(images, wanted.text))
+        is_wanted &= _either(pairs, images.with_text(wanted.text))
     is_wanted &= _within_bits(pairs.bits[:, HASH_TYPES.index(hash_type)], wanted.max_bits)
     return is_wanted & _within_scores(pairs, wanted)
 
 
 def is_judged(answers: NDArray[np.uint8], judged: str) -> NDArray[np.bool_]:
-    """Return `(m,)` which pairs were judged as one of `JUDGED` says; answers are places in `ANSWERS` + 1, or 0."""
+    """Return `(m,)` which pairs were judged as one of `JUDGED` says; answers are their codes, or 0."""
     if judged in ("no", "yes"):
         return np.asarray((answers > 0) == (judged == "yes"))
-    return np.asarray(answers == ANSWERS.index(judged) + 1) if judged != "any" else np.ones(len(answers), np.bool_)
+    return np.asarray(answers == code_of(judged)) if judged != "any" else np.ones(len(answers), np.bool_)
 
 
 def _within_scores(pairs: ListedPairs, wanted: PairFilter) -> NDArray[np.bool_]:
@@ -155,9 +155,3 @@ def _either(pairs: ListedPairs, is_wanted: NDArray[np.bool_]) -> NDArray[np.bool
 def _has_label(images: ImageTable, label: str) -> NDArray[np.bool_]:
     numbers: Mapping[str, int] = {name: number for number, name in enumerate(images.label_names)}
     return images.labels == numbers[label] if label in numbers else np.zeros(len(images), np.bool_)
-
-
-def _has_text(images: ImageTable, text: str) -> NDArray[np.bool_]:
-    sought = text.casefold()
-    is_label = np.array([sought in name.casefold() for name in images.label_names] + [False], np.bool_)
-    return images.with_text(text) | is_label[images.labels]  # the last place, -1, is that of images without a label

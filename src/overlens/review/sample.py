@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from overlens.decisions.records import ANSWERS, COPY, UNSURE, Decision, Pair, pair_of
+from overlens.decisions.records import COPY, UNSURE, Decision, Pair, code_of
 from overlens.errors import ConfigError
 from overlens.finished import FinishedRun
 from overlens.image_table import ImageTable
@@ -134,7 +134,7 @@ class AuditSample:
         """Return what was found so far.
 
         Args:
-            answers: `(m,)` what people say of each pair: place in `ANSWERS` + 1, or 0.
+            answers: `(m,)` what people say of each pair: code, or 0.
             is_own: `(k,)` of which of `places` they said it for this sample, see `own_answers`.
         """
         codes = answers[self.places]
@@ -145,7 +145,7 @@ class AuditSample:
             len(codes),
             int((codes > 0).sum()),
             n_counted,
-            int((codes[:n_counted] == _code(UNSURE)).sum()),
+            int((codes[:n_counted] == code_of(UNSURE)).sum()),
             self.is_across,
             sum(one.n_certain for one in self.datasets) + sum(self.sizes.values()),
             estimate_copies([*judged.values()], sum(one.n_certain for one in self.datasets)),
@@ -160,7 +160,7 @@ class AuditSample:
         counts, totals = Counter(zip(self.strata, codes, strict=False)), Counter(self.strata[:n_units])
         judged = {}
         for stratum, size in self.sizes.items():
-            n_copies, n_unsure = counts[stratum, _code(COPY)], counts[stratum, _code(UNSURE)]
+            n_copies, n_unsure = counts[stratum, code_of(COPY)], counts[stratum, code_of(UNSURE)]
             judged[stratum] = Judged(size, n_copies, totals[stratum] - n_copies - n_unsure, n_unsure)
         return judged
 
@@ -176,7 +176,7 @@ def own_answers(
         pairs: Its pairs.
         latest: The decisions that count.
     """
-    found = (latest.get(_files_of(images, pairs, place)) for place in sample.places.tolist())
+    found = (latest.get(pairs.files_of(images, place)) for place in sample.places.tolist())
     return np.array([one is not None and sample.has_origin(one.origin) for one in found], np.bool_)
 
 
@@ -202,7 +202,7 @@ def draw_sample(images: ImageTable, pairs: ListedPairs, n: int, seed: int) -> Au
     drawn = draw_units(sizes, _named_parts(images, members, n), n, seed)
     drawn_pairs = surest[np.searchsorted(rows, [row for _, row in drawn])].tolist()
     first: dict[Pair, int] = {}
-    units = [first.setdefault(_files_of(images, pairs, place), place) for place in drawn_pairs]
+    units = [first.setdefault(pairs.files_of(images, place), place) for place in drawn_pairs]
     return AuditSample(
         f"{n}-{seed}",
         is_across,
@@ -259,19 +259,15 @@ def _datasets_of(images: ImageTable, rows: NDArray[np.int32], rungs: NDArray[np.
     return tuple(map(DatasetAudit, images.dataset_names, *counts, n_certain))
 
 
-def _files_of(images: ImageTable, pairs: ListedPairs, place: int) -> Pair:
-    return pair_of(images.digest(int(pairs.left[place])), images.digest(int(pairs.right[place])))
-
-
 def _estimate_of(dataset: DatasetAudit, judged: Mapping[Stratum, Judged]) -> Estimate | None:
     return estimate_copies([one for (name, _), one in judged.items() if name == dataset.name], dataset.n_certain)
 
 
 def answers_of(index: PairIndex, latest: Mapping[Pair, Decision]) -> NDArray[np.uint8]:
-    """Return `(m,)` what people say of each pair: place of the answer in `ANSWERS` + 1, 0 for nothing."""
+    """Return `(m,)` what people say of each pair: code of the answer, 0 for nothing."""
     answers = np.zeros(len(index.places), np.uint8)
     for pair, decision in latest.items():
-        answers[index.find(pair)] = _code(decision.answer)
+        answers[index.find(pair)] = code_of(decision.answer)
     return answers
 
 
@@ -289,7 +285,3 @@ def audit_estimate(run: FinishedRun) -> AuditResult | None:
     answers = answers_of(PairIndex.build(run.images, pairs), run.decisions)
     result = sample.result(answers, own_answers(sample, run.images, pairs, run.decisions))
     return result if result.n_counted else None
-
-
-def _code(answer: str) -> int:
-    return ANSWERS.index(answer) + 1

@@ -19,12 +19,12 @@ from overlens.candidates.copies import join_pairs, pair_keys
 from overlens.candidates.find import CandidatePairs
 from overlens.candidates.signals import Signals, Sources, measure_signals
 from overlens.decisions.honoured import HonouredDecisions, Names
-from overlens.decisions.records import ANSWERS, COPY, UNSURE, Decision, Pair, digest_answers, in_order
+from overlens.decisions.records import ANSWERS, COPY, UNSURE, Decision, Pair, code_of, digest_answers, in_order
 from overlens.digests import DIGEST_BYTES
 from overlens.groups.find import NO_GROUP, Groups
 from overlens.tables import valid_text
 from overlens.verdicts import EDITED
-from overlens.verify.judged import JudgedPairs, code_of
+from overlens.verify.judged import JudgedPairs
 
 Rows = NDArray[np.int32]
 RowPair = tuple[int, int]
@@ -69,7 +69,7 @@ class PlacedDecisions:
         return _add_pairs(candidates, new, sources) if len(new) else candidates
 
     def codes_of(self, candidates: CandidatePairs) -> NDArray[np.uint8]:
-        """Return `(m,)` uint8, the code of the answer on each pair (`overlens.verify.judged.code_of`); 0 for none."""
+        """Return `(m,)` uint8, the code (`code_of`) of the answer on each pair; 0 for none."""
         left, right = candidates.left, candidates.right
         codes = _look_up(self.by_picture, self.first[left], self.first[right])
         files = _look_up(self.by_file, self.first_file[left], self.first_file[right])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from overlens.candidates.find import CandidatePairs
 from overlens.columns import require_columns
-from overlens.decisions.records import ANSWERS, COPY, NOT_A_COPY
+from overlens.decisions.records import COPY, NOT_A_COPY, code_of
 from overlens.decisions.records import SAME_SCENE as OF_ONE_SCENE
 from overlens.edges import Edges
 from overlens.verdicts import EDITED, LOOK_ALIKE, SAME_BYTES, SAME_PICTURE, SAME_PIXELS, SAME_SCENE, VERDICTS
@@ -44,11 +44,6 @@ FINDING = np.dtype(
 
 
 _MARKS = {"is_inferred": np.bool_, "decisions": np.uint8, "machine_verdicts": np.uint8}
-
-
-def code_of(answer: str) -> int:
-    """Return the code of an answer of a person in `JudgedPairs.decisions`: 1 for the first of `ANSWERS`."""
-    return ANSWERS.index(answer) + 1
 
 
 @dataclass(frozen=True, slots=True)
