@@ -1,6 +1,6 @@
 // The desk: which pair is shown, what a key or a button does, and what is said of it.
 import { openAnswers, sizeText } from "./answers.js";
-import { answersText, captionOf, countsText, courseText, factsOf, knowRun, labelled, limits, precisionText, rungText, sampleParts, sampleText } from "./facts.js";
+import { answersText, captionOf, countsText, courseText, factsOf, factText, knowRun, labelled, limits, PRECISION_HELP, precisionText, rungText, sampleHead, sampleParts, sampleText } from "./facts.js";
 import { openFilters } from "./filters.js";
 import { listen } from "./keys.js";
 import { openList } from "./list.js";
@@ -46,6 +46,7 @@ async function attempt(work) {
   } catch (error) {
     if (error instanceof Gone) goAway("The server does not answer. Your answers up to here are safe; start overlens review again, then open the address it prints, or try again here.");
     else if (error instanceof Refused && error.status === 403) goAway("The server was started anew. Your answers up to here are safe; open the address that overlens review printed last.");
+    else if (error instanceof Refused && error.status >= 500) fail(error.message);
     else if (error instanceof Refused) say(error.message, true);
     else throw error;
     return false;
@@ -58,6 +59,20 @@ function goAway(text) {
     find("#gone").hidden = false;
     find("#gone-says").textContent = text;
   }
+}
+
+/** The server is there and cannot do it: a full disk, a folder that became read-only. */
+function fail(text) {
+  const says = `The server could not do this: ${cleanText(text)}`;
+  if (!find("#failed").hidden && find("#failed-says").textContent === says) return; // said once, not at every look
+  find("#failed-says").textContent = says;
+  find("#failed").hidden = false;
+}
+
+function closeFailure() {
+  const hadFocus = find("#failed").contains(document.activeElement);
+  find("#failed").hidden = true;
+  if (hadFocus) find("#pair").focus();
 }
 
 async function comeBack() {
@@ -114,12 +129,15 @@ function showProgress(progress) {
   find("#course-says").textContent = courseText(progress, isSample);
   const answered = answersText(progress);
   find("#by-answer").textContent = answered ? `: ${answered}` : "";
+  find("#course").title = `${find("#course").textContent}. Equal files that are listed several times count once.`;
   find("#precision").textContent = precisionText(progress.precision);
+  find("#precision").title = `${find("#precision").textContent}. ${PRECISION_HELP}`.replace("..", ".");
   find("#sample").hidden = !sample;
   if (!sample) return;
   const parts = sampleParts(sample);
+  find("#sample-head").textContent = sampleHead(sample);
   find("#sample-says").textContent = sampleText(sample);
-  find("#sample-parts ul").replaceChildren(...parts);
+  find("#sample-parts").replaceChildren(...parts);
   find("#sample-parts").hidden = !parts.length;
 }
 
@@ -133,6 +151,7 @@ async function show(place) {
   find("#caption-right").replaceChildren(captionOf("Right", pair.right));
   find("#facts").replaceChildren(factsOf(pair));
   find("#nothing").hidden = true;
+  for (const place of ["#main", "#evidence"]) find(place).scrollTop = 0; // the pictures first
   showAnswer();
   const shown = view.show(pair);
   void matches.show(pair);
@@ -148,6 +167,8 @@ function showAnswer() {
   seen = pair?.number ?? 0;
   find("#given").hidden = !pair?.answer;
   find("#given-says").textContent = pair?.answer ? `Answered: ${pair.answer}` : "";
+  find("#given-fact").textContent = factText(pair);
+  find("#given-fact").hidden = !factText(pair);
   if (hadFocus && !pair?.answer) find("#pair").focus();
   notes.show(pair);
   if (isSample) find("#evidence").open = Boolean(pair?.answer); // an auditor makes up his mind first
@@ -208,6 +229,7 @@ const describe = (pair) => `Pair ${numberText(position + 1)} of ${numberText(lis
 async function change(told, words, work) {
   if (isGone || isTelling) return;
   isTelling = true;
+  closeFailure(); // if it fails again, it is said again
   try {
     unconfirmed = told;
     const isHeard = await attempt(work);
@@ -227,6 +249,7 @@ async function tellOr(path, content, place, words) {
     showProgress(reply.progress);
     return reply;
   } catch (error) {
+    if (error instanceof Refused && error.status >= 500) await lookAfterFailure(place);
     if (!(error instanceof Refused) || error.status !== 409 || !pair) throw error;
     unconfirmed = null;
     list.age();
@@ -241,6 +264,15 @@ async function tellOr(path, content, place, words) {
     }
     return null;
   }
+}
+
+/** A server that fails may have kept what it was told before it did: show what counts. */
+async function lookAfterFailure(place) {
+  unconfirmed = null;
+  say("");
+  list.age();
+  try { await list.look(place); } catch { /* it cannot be read either, which the banner says */ }
+  showAnswer();
 }
 
 async function answer(value) {
@@ -267,14 +299,23 @@ async function answer(value) {
 
 /** After an answer: the next pair that nobody has judged, unless someone went on meanwhile. */
 async function goOn(pair, value) {
-  const next = current() === pair ? await list.nextOpen(position + 1) : -1;
+  const next = current() === pair ? await placeAfter() : -1;
   if (current() !== pair) return;
+  const fact = factText(pair);
+  const kept = `Kept: ${value}.${fact && ` ${fact}`}`;
   if (next >= 0) {
     void show(next);
-    return say(`Kept: ${value}. ${describe(current())}`);
+    return say(`${kept} ${describe(current())}`, Boolean(fact));
   }
   showAnswer();
-  say(`Kept: ${value}. Every pair of this list is judged.`);
+  say(`${kept} ${list.isJudged ? "This was the last pair of this list." : "Every pair of this list is judged."}`, Boolean(fact));
+}
+
+/** The next pair that nobody has judged; in a list of judged ones simply the next. */
+async function placeAfter() {
+  if (!list.isJudged) return list.nextOpen(position + 1);
+  await list.look(position + 1);
+  return list.at(position + 1) ? position + 1 : -1;
 }
 
 /** Take back the last answer of this window. */
@@ -316,16 +357,16 @@ async function step(by) {
   });
 }
 
-/** Show the pairs that fit the filters, from the first that nobody has judged. */
+/** Show the pairs that fit the filters, from the first that nobody has judged; whether that went well. */
 async function apply(filters) {
-  await attempt(async () => {
+  return attempt(async () => {
     if (!(await list.open({ ...filters, ...(isSample ? { sample: "1" } : {}) }))) return;
     find("#fitting").textContent = `${countOf(list.n, "pair")} ${list.n === 1 ? "fits" : "fit"}.`;
     if (!list.n) return showNothing("No pair fits these filters.");
     const first = list.firstOpen;
     await list.look(Math.max(0, first));
     void show(Math.max(0, first));
-    say(first < 0 ? `All ${countOf(list.n, "pair")} of this list are judged.` : describe(current()));
+    say(first < 0 && !list.isJudged ? `All ${countOf(list.n, "pair")} of this list are judged.` : describe(current()));
   });
 }
 
@@ -346,6 +387,7 @@ async function start() {
     const run = await ask("run");
     knowRun(run);
     isSample = Boolean(run.sample);
+    find("#sample").open = !matchMedia("(max-height: 30rem), (max-width: 46rem)").matches; // where room is short, on demand
     document.title = `${cleanText(run.title)}: review desk`;
     find("#note").maxLength = limits.note;
     find("#import-most").textContent = sizeText(limits.import_bytes);
@@ -363,6 +405,7 @@ find("#before").addEventListener("click", () => step(-1));
 find("#after").addEventListener("click", () => step(1));
 find("#evidence").addEventListener("toggle", noteOpened);
 find("#retry").addEventListener("click", retry);
+find("#failed-close").addEventListener("click", closeFailure);
 openAnswers(attempt, async () => {
   await lookAround();
   showAnswer();

@@ -19,15 +19,15 @@ export function knowRun(run) {
 export const rungText = (code) => (rungs.get(code) ?? (code === "refuted" ? REFUTED : null))?.name ?? code.replaceAll("_", " ");
 export const labelled = (image) => `${cleanText(image.name)} of ${cleanText(image.dataset)}`;
 
-/** Name, dataset, label and size of an image. */
+/** Name, dataset, size and label of an image; where room is short, the label is cut. */
 export function captionOf(side, image) {
   const dot = make("span", { class: "dot", "aria-hidden": "true" });
   dot.style.setProperty("--dot", colours.get(image.dataset) ?? "currentColor");
-  const more = [image.label ? named(image.label) : null, image.width ? `${image.width} × ${image.height}` : null].filter(Boolean);
+  const more = [image.width ? `${image.width} × ${image.height}` : null, image.label ? named(image.label) : null].filter(Boolean);
   return make(
     "div", {},
     make("p", { class: "name" }, make("span", { class: "unseen" }, `${side}: `), make("span", { dir: "auto", title: cleanText(image.name) }, cleanText(image.name))),
-    make("p", { class: "more" }, dot, named(image.dataset), ...more.flatMap((part) => [" · ", part])),
+    make("p", { class: "more", title: cleanText([image.dataset, image.label].filter(Boolean).join(" · ")) }, dot, named(image.dataset), ...more.flatMap((part) => [" · ", part])),
   );
 }
 
@@ -35,17 +35,18 @@ export function captionOf(side, image) {
 export function factsOf(pair) {
   const rung = rungs.get(pair.machine);
   const meaning = rung?.meaning ?? (pair.machine === "refuted" ? REFUTED.meaning : "");
-  const how = rung?.isCopy ? "The right one, beside the left: " : "The best way found to lay them on one another, which did not convince: ";
+  const how = !pair.transform ? "" : rung?.isCopy ? "Compared with the left one, the right one is: " : "If it were a copy, the right one would be: ";
+  const doubt = pair.transform && !rung?.isCopy ? make("span", { class: "meaning" }, ". The pixels do not fit well enough for that.") : null;
   const steps = make("span", { class: "steps", "aria-hidden": "true" });
   for (let step = 0; rung && step < rungs.size; step += 1) steps.append(make("i", { class: step < rungs.size - rung.place ? "on" : "" }));
   const rows = [...pair.evidence];
-  if (Number.isFinite(pair.strength)) rows.push(["sureness within its rung", pair.strength.toFixed(2)]);
+  if (Number.isFinite(pair.strength)) rows.push(["how sure, within this rung (0 to 1)", pair.strength.toFixed(2)]);
   const body = make("tbody", {}, ...rows.map(([what, value]) => make("tr", {}, make("th", { scope: "row" }, named(String(what))), make("td", { class: "number" }, named(String(value))))));
   return make(
     "div", {},
     make("p", { class: "rung" }, rung ? steps : null, rungText(pair.machine)),
     meaning ? make("p", { class: "meaning" }, meaning) : null,
-    pair.words ? make("p", { class: "words" }, make("span", { class: "meaning" }, how), cleanText(pair.words)) : null,
+    pair.words ? make("p", { class: "words" }, make("span", { class: "meaning" }, how), cleanText(pair.words), doubt) : null,
     rows.length ? make("table", { class: "data" }, make("caption", { class: "unseen" }, "Evidence"), body) : null,
   );
 }
@@ -66,12 +67,21 @@ export function answersText(progress) {
 
 const percent = (share) => shareText(share).replace(/^0$/, "0 %").replace(" ", "\u00a0");
 
-/** The share of copies among the verified pairs judged so far: of these pairs, not of the run. */
+/** The share of copies among the verified pairs judged by now: of these pairs, not of the run. */
 export function precisionText(precision) {
   if (!precision || !precision.n) return "No verified pair is judged yet.";
   const { n_copies: copies, n, share, low, high } = precision;
   const are = copies === 1 ? "is a copy" : "are copies";
-  return `Of ${countOf(n, "verified pair")} judged so far, ${numberText(copies)} ${are}: ${percent(share)} (${whole(low)} to ${whole(high)}\u00a0%)`;
+  return `Of ${numberText(n)} verified judged, ${numberText(copies)} ${are}: ${percent(share)} (${whole(low)} to ${whole(high)}\u00a0%)`;
+}
+
+export const PRECISION_HELP = "Verified pairs are those that the program takes for copies; in brackets the 95 % interval. The doubtful pairs come first, so this is the share among the pairs judged so far and no estimate for the run. An audit sample gives one: overlens review RESULTS --sample 200";
+
+/** What an answer cannot change: equal files and equal pixels are a fact. "" where it can. */
+export function factText(pair) {
+  if (!["not a copy", "same scene"].includes(pair?.answer)) return "";
+  const equal = { same_bytes: "The files are equal", same_pixels: "The pixels are equal" }[pair.machine];
+  return equal ? `${equal}, which is a fact: this answer is kept, and changes nothing in the results.` : "";
 }
 
 const whole = (share) => String(Math.round(100 * share));
@@ -79,15 +89,33 @@ const whole = (share) => String(Math.round(100 * share));
 /** What counts after an answer was taken back. */
 export const countsText = (answer) => (answer ? `Now counts: ${answer}.` : "Now nobody's answer counts.");
 
-/** What an audit sample is for, and what it tells so far. */
-export function sampleText(sample) {
+/** How far the sample has come. */
+export function sampleHead(sample) {
   const name = sample.name ? ` “${cleanText(String(sample.name))}”` : "";
   const rest = sample.n - sample.n_judged;
+  return `Audit sample${name}: ${rest > 0 ? `${numberText(rest)} of ${countOf(sample.n, "pair")} to go.` : `all ${countOf(sample.n, "pair")} judged.`}`;
+}
+
+/** What an audit sample is for, and what it tells by now. */
+export function sampleText(sample) {
+  const isDone = sample.n_judged >= sample.n;
   const late = sample.n_judged - sample.n_counted;
-  const todo = rest > 0 ? `judge the pairs as they come, the dull ones too; ${numberText(rest)} of ${numberText(sample.n)} to go.` : `all of ${countOf(sample.n, "pair")} judged. Run overlens report, and it states the estimate.`;
-  const gaps = late > 0 ? ` ${countOf(late, "answer")} ${late === 1 ? "does" : "do"} not count yet: a sample counts from its beginning, without gaps.` : "";
-  const estimate = Number.isFinite(sample.estimate) ? ` So far: ${estimateText(sample)} with 95 % confidence.` : " There is no estimate before every stratum has an answer that counts.";
-  return `Audit sample${name}: ${todo}${gaps}${estimate}`;
+  const hasEstimate = Number.isFinite(sample.estimate);
+  return [
+    drawnText(sample),
+    isDone ? "" : "Judge the pairs as they come, the dull ones too.",
+    late > 0 ? `${countOf(late, "answer")} ${late === 1 ? "does" : "do"} not count yet: a sample counts from its beginning, without gaps. Go on in its order.` : "",
+    hasEstimate ? `${isDone ? "It says" : "So far"}: ${estimateText(sample)} with 95 % confidence.` : "There is no estimate before every stratum has an answer that counts.",
+    isDone ? "Run overlens report, which states it." : "",
+  ].filter(Boolean).join(" ");
+}
+
+/** How many images were drawn; its name begins with the size that was asked for. Equal files and pixels are not drawn. */
+function drawnText(sample) {
+  const [asked, there] = [Number.parseInt(sample.name, 10), sample.n_population - sample.n_certain];
+  const drawn = Number.isFinite(asked) ? Math.min(asked, there) : there;
+  const images = drawn === there ? `All ${countOf(there, "image")} there ${there === 1 ? "is" : "are"} to draw were drawn` : `${countOf(drawn, "image")} drawn`;
+  return `${images}, which ${drawn === 1 ? "stands" : "stand"} for ${countOf(sample.n, "pair")}.`;
 }
 
 /** The estimates of several datasets, one item each; none where there is one dataset, or no estimate. */

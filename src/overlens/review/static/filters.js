@@ -1,8 +1,8 @@
-// The filters: filled from what the run holds, applied as they change.
+// The filters: filled from what the run holds, applied as they change. A number that cannot be meant is said and left out.
 
-const TYPING_MS = 250;
+const TYPING_MS = 350;
 
-/** Fill the form, call `apply` with the chosen filters whenever they change, and return what tells them. */
+/** Fill the form, call `apply` with the chosen filters whenever they change (it tells whether it could), and return what tells them. */
 export function openFilters(run, apply) {
   const form = find("#filters");
   const opener = find("#filters-open");
@@ -10,13 +10,17 @@ export function openFilters(run, apply) {
   form.dataset.filled = "yes";
   fill(form, run);
   let waiting = 0;
+  let applied = JSON.stringify(read(form));
 
-  function changed() {
+  async function changed() {
     clearTimeout(waiting);
     const filters = read(form);
+    const now = JSON.stringify(filters);
+    if (now === applied) return; // leaving a field is no change
+    applied = now;
     const n = Object.entries(filters).filter(([name, value]) => name !== "order" && name !== "judged" ? [value].flat().some(Boolean) : name === "judged" && value !== "any").length;
     opener.textContent = n ? `Filters: ${n} on` : "Filters";
-    void apply(filters);
+    if (!(await apply(filters)) && applied === now) applied = "";
   }
 
   opener.addEventListener("click", () => {
@@ -32,8 +36,9 @@ export function openFilters(run, apply) {
   });
   form.addEventListener("submit", (event) => { event.preventDefault(); changed(); });
   form.addEventListener("reset", () => setTimeout(changed));
-  form.addEventListener("change", (event) => { if (event.target.name !== "query") changed(); });
-  form.elements.query.addEventListener("input", () => {
+  form.addEventListener("change", changed);
+  form.addEventListener("input", (event) => {
+    if (!event.target.matches('[type="search"], [type="number"]')) return; // the others change at once
     clearTimeout(waiting);
     waiting = setTimeout(changed, TYPING_MS);
   });
@@ -55,10 +60,36 @@ function fill(form, run) {
   }
 }
 
-/** The filters by their names in a request. */
+/** The filters by their names in a request, without the numbers that cannot be meant. */
 function read(form) {
   const chosen = new FormData(form);
   const filters = { rung: chosen.getAll("rung") };
   for (const [name, value] of chosen) if (name !== "rung") filters[name] = value;
+  const wrong = wrongOf(form);
+  for (const input of findAll('[type="number"]', form)) {
+    const isWrong = wrong.some(({ inputs }) => inputs.includes(input));
+    input.setAttribute("aria-invalid", String(isWrong));
+    input.toggleAttribute("aria-describedby", false);
+    if (isWrong) input.setAttribute("aria-describedby", "wrong");
+    filters[input.name] = isWrong || !input.value ? "" : String(Number(input.value));
+  }
+  const says = wrong.map(({ text }) => text).join(" ");
+  if (find("#wrong").textContent !== says) find("#wrong").textContent = says;
+  find("#wrong").hidden = !wrong.length;
   return filters;
+}
+
+/** What is wrong with the numbers: the fields, and a sentence. */
+function wrongOf(form) {
+  const wrong = findAll('[type="number"]', form).filter((input) => !input.validity.valid).map((input) => ({ inputs: [input], text: `${input.dataset.says} ${needOf(input)}, so it is not applied.` }));
+  const { min_strength: from, max_strength: upTo } = form.elements;
+  if (from.validity.valid && upTo.validity.valid && from.value && upTo.value && Number(from.value) > Number(upTo.value)) {
+    wrong.push({ inputs: [from, upTo], text: `${from.dataset.says}, ${Number(from.value)}, is above “up to”, ${Number(upTo.value)}, so neither is applied.` });
+  }
+  return wrong;
+}
+
+function needOf({ name, min, max, validity }) {
+  if (name === "max_bits") return "must be a whole number, 0 or more";
+  return validity.badInput ? `must be a number of ${min} to ${max}` : `must be ${min} to ${max}`;
 }

@@ -72,6 +72,7 @@ export function listen({ answer, undo, step, view, matches }) {
   find("#zoom-fit").addEventListener("click", () => view.fit());
   find("#help-open").addEventListener("click", () => openDialog(find("#help")));
   find("#answers-open").addEventListener("click", () => openDialog(find("#answers")));
+  find("#meanings-open").addEventListener("click", () => openDialog(find("#meanings")));
   for (const dialog of findAll("dialog")) {
     find("[data-close]", dialog).addEventListener("click", () => dialog.close());
     dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });

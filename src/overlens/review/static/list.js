@@ -143,6 +143,8 @@ export function openList() {
     /** Somebody said something: what is held is looked at again where it is needed. */
     age: () => { time += 1; },
     at: (place) => pairs[place],
+    /** Whether it lists what was judged, to be judged once more. */
+    get isJudged() { return !["any", "no"].includes(filters.judged ?? "any"); },
     get n() { return n; },
     get firstOpen() { return firstOpen; },
   };
