@@ -31,10 +31,10 @@ RUNGS = {
 
 MEASURED = (
     ("cosine", "cosine similarity", "{:.3f}"),
-    ("phash_bits", "phash differs in bits, turned or flipped as fits best", "{:d}"),
-    ("dhash_bits", "dhash differs in bits, turned or flipped as fits best", "{:d}"),
-    ("whash_bits", "whash differs in bits, turned or flipped as fits best", "{:d}"),
-    ("ahash_bits", "ahash differs in bits, turned or flipped as fits best", "{:d}"),
+    ("phash_bits", "phash differs in bits, best of 8 turns", "{:d}"),
+    ("dhash_bits", "dhash differs in bits, best of 8 turns", "{:d}"),
+    ("whash_bits", "whash differs in bits, best of 8 turns", "{:d}"),
+    ("ahash_bits", "ahash differs in bits, best of 8 turns", "{:d}"),
     ("n_inliers", "local features that fit", "{:d}"),
     ("coarse_correlation", "correlation of the aligned pixels", "{:.2f}"),
     ("fine_correlation", "correlation of fine detail", "{:.2f}"),

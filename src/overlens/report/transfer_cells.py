@@ -32,6 +32,7 @@ class Line:
 
     @property
     def height(self) -> float:
+        """Height that the line takes, with the rule above it."""
         return (LARGE_LINE if self.size == LARGE else SMALL_LINE) + (RULE_GAP if self.has_rule_above else 0)
 
 
@@ -45,6 +46,7 @@ class Grid:
 
     @property
     def width(self) -> float:
+        """Width of the matrix with the names of its rows, and the tilted names that stick out."""
         return self.label + self.cell[0] * len(self.names) + max(0.1, self._longest * COSINE - 0.6 * self.cell[0] + 0.1)
 
     @property
@@ -58,10 +60,12 @@ class Grid:
 
     @property
     def body(self) -> float:
+        """Height of the cells."""
         return self.cell[1] * len(self.names)
 
     @property
     def height(self) -> float:
+        """Height of the cells and of the tilted names."""
         return self.head + self.body
 
 
@@ -76,6 +80,7 @@ def place_axes(sheet: Sheet, grid: Grid, corner: tuple[float, float]) -> "Axes":
 
 
 def write_names(sheet: Sheet, grid: Grid, corner: tuple[float, float], *, bold: bool) -> None:
+    """Write the names of rows at the left and of columns above, tilted."""
     left, top = corner
     size = NAME_SIZE if bold else 8.5
     for row, name in enumerate(distinct_names(grid.names, grid.label - 0.15, size, bold=bold)):
@@ -88,6 +93,7 @@ def write_names(sheet: Sheet, grid: Grid, corner: tuple[float, float], *, bold: 
 
 
 def shade_of(shades: Sequence[tuple[float, str]], share: float) -> tuple[float, ...]:
+    """Return the colour of a share from 0 to 1, as red, green and blue from 0 to 1."""
     from matplotlib.colors import LinearSegmentedColormap
 
     return tuple(LinearSegmentedColormap.from_list("share", list(shades))(min(1.0, max(0.0, share)))[:3])
@@ -101,12 +107,14 @@ def ink_on(shade: tuple[float, ...]) -> str:
 
 
 def fill(axes: "Axes", at: tuple[float, float], size: tuple[float, float], shade: tuple[float, ...]) -> None:
+    """Fill a cell with a colour."""
     from matplotlib.patches import Rectangle
 
     axes.add_patch(Rectangle(at, *size, facecolor=shade, edgecolor="white", linewidth=2))
 
 
 def hatch(axes: "Axes", at: tuple[float, float], size: tuple[float, float]) -> None:
+    """Hatch a cell that has no figure."""
     from matplotlib.patches import Rectangle
 
     look: Any = {"facecolor": "white", "edgecolor": REST, "hatch": "////", "linewidth": 0}
@@ -114,6 +122,7 @@ def hatch(axes: "Axes", at: tuple[float, float], size: tuple[float, float]) -> N
 
 
 def frame(axes: "Axes", at: tuple[float, float], size: tuple[float, float], colour: str) -> None:
+    """Draw a frame within a cell."""
     from matplotlib.patches import Rectangle
 
     look: Any = {"fill": False, "edgecolor": colour, "linewidth": 1.3}

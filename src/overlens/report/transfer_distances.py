@@ -38,6 +38,7 @@ ENDS_AT_ONE_OF_M = ("mmd_squared",)
 
 
 def distance_grid(view: TransferMatrixView) -> Grid | None:
+    """Return how large the matrix of distances is; None where there are none."""
     if not view.distances:
         return None
     decimals = _decimals(_known_distances(view))
@@ -51,6 +52,7 @@ def _known_distances(view: TransferMatrixView) -> list[float]:
 
 
 def draw_distances(sheet: Sheet, view: TransferMatrixView, grid: Grid, corner: tuple[float, float]) -> None:
+    """Draw the matrix of distances with its heading, its upper left corner at a place of the sheet."""
     left, top = corner
     sizes = sorted({cell.n_images for cell in view.distances.values() if cell.value is not None})
     words = f"How far apart: {DISTANCE_WORDS[view.distance]}"
