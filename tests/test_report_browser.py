@@ -314,6 +314,29 @@ def test_lasso_filters_the_gallery_and_clear_shows_all(open_page):
     assert page.locator("#shown").inner_text() == "30 pairs: 1 to 24" and chosen.inner_text() == ""
 
 
+def test_many_points_move_as_a_picture_and_are_drawn_where_they_are_dropped(open_page, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(render_report(large_report(21_000, 20, n_pictures=20)), encoding="utf-8")
+    page = open_page(path)
+    plot = draw_map(page)
+    choose(page, "tool", "pan")
+    axes = "['xaxis', 'yaxis'].map((name) => [...plot._fullLayout[name].range, plot._fullLayout[name]._length])"
+    before = page.evaluate(axes)
+    box = plot.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 120, y + 60, steps=6)
+    layers = "[...document.querySelectorAll('#plot .gl-container')].map((layer) => layer.style.transform)"
+    assert set(page.evaluate(layers)) == {"translate(120px, 60px)"} and page.evaluate(axes) == before
+    page.mouse.up()
+    page.wait_for_function(f"{layers}.every((transform) => transform === '')")
+    moves = [
+        (new[0] - old[0]) / (old[1] - old[0]) * old[2] for old, new in zip(before, page.evaluate(axes), strict=True)
+    ]
+    assert moves == pytest.approx([-120, 60], abs=0.5)
+
+
 def test_box_selects_all_images_and_other_map_starts_anew(open_page):
     page = open_page()
     plot = draw_map(page)

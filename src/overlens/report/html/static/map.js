@@ -79,7 +79,7 @@ if (find("#map")) {
       yaxis: { ...axis, scaleanchor: "x" },
       showlegend: false,
       hovermode: "closest",
-      dragmode: chosen("tool"),
+      dragmode: dragmode(),
       margin: { l: 0, r: 0, t: 0, b: 0 },
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
@@ -94,6 +94,7 @@ if (find("#map")) {
     const groups = classes(chosen("colour"));
     if (map.image.length > MANY_POINTS) for (const group of groups) group.symbol = "circle";
     traces = groups.map((group) => group.points);
+    plot.style.touchAction = isMoving() ? "none" : ""; // a finger moves the map, not the page
     const made = Plotly.react(plot, groups.map(trace), layout(), CONFIG);
     drawLegend(groups);
     plot.setAttribute("aria-label", `${map.title}: ${countOf(map.image.length, "image")}, coloured by ${chosen("colour")}`);
@@ -121,6 +122,40 @@ if (find("#map")) {
     const [tag, attributes] = shapes[group.symbol];
     svg.append(makeShape(tag, { ...attributes, fill: group.colour }));
     return svg;
+  }
+
+  // With very many points a map is moved as the picture that it is, and drawn anew where it is let go: that is smooth
+  // on any machine, also where every drawing takes a while.
+  const isMovedWhole = () => hasWebgl && map.image.length > MANY_POINTS;
+  const isMoving = () => chosen("tool") === "pan" && isMovedWhole();
+  const dragmode = () => (isMoving() ? false : chosen("tool"));
+
+  function startMove(event) {
+    if (!drawn || event.button !== 0 || !isMoving()) return;
+    const layers = [...plot.querySelectorAll(".gl-container")];
+    const place = (transform) => { for (const layer of layers) layer.style.transform = transform; };
+    let [right, down] = [0, 0];
+    const follow = (move) => {
+      [right, down] = [move.clientX - event.clientX, move.clientY - event.clientY];
+      hover.hidden = true;
+      place(`translate(${right}px, ${down}px)`);
+    };
+    const drop = async () => {
+      removeEventListener("pointermove", follow);
+      for (const end of ["pointerup", "pointercancel"]) removeEventListener(end, drop);
+      if (right || down) await shift(right, down);
+      place("");
+    };
+    addEventListener("pointermove", follow);
+    for (const end of ["pointerup", "pointercancel"]) addEventListener(end, drop);
+    event.preventDefault();
+  }
+
+  /** Move the view by pixels of the page. */
+  function shift(right, down) {
+    const { xaxis, yaxis } = plot._fullLayout;
+    const moved = (axis, pixels) => axis.range.map((end) => end + (pixels * (axis.range[1] - axis.range[0])) / axis._length);
+    return Plotly.relayout(plot, { "xaxis.range": moved(xaxis, -right), "yaxis.range": moved(yaxis, down) });
   }
 
   const imageAt = (point) => map.image[traces[point.curveNumber][point.pointNumber]];
@@ -181,6 +216,7 @@ if (find("#map")) {
     drawn = true;
     plot.dataset.drawn = "";
     find("#plot-says").textContent = "";
+    plot.addEventListener("pointerdown", startMove);
     plot.on("plotly_hover", showHover);
     plot.on("plotly_unhover", () => { hover.hidden = true; });
     plot.on("plotly_selected", chooseImages);
@@ -198,7 +234,11 @@ if (find("#map")) {
   const redraw = () => { if (drawn) { hover.hidden = true; draw(); } };
   onChoice("map", (value) => { map = data.maps[Number(value)]; if (gallery) gallery.select(null); else forget(); redraw(); });
   onChoice("colour", redraw);
-  onChoice("tool", (dragmode) => { if (drawn) Plotly.relayout(plot, { dragmode }); });
+  onChoice("tool", () => {
+    if (!drawn) return;
+    plot.style.touchAction = isMoving() ? "none" : "";
+    Plotly.relayout(plot, { dragmode: dragmode() });
+  });
   find("#map-reset").addEventListener("click", () => { if (drawn) Plotly.relayout(plot, { "xaxis.autorange": true, "yaxis.autorange": true }); });
   find("#map-in").addEventListener("click", () => zoom(0.6));
   find("#map-out").addEventListener("click", () => zoom(1 / 0.6));
