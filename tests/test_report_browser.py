@@ -1,5 +1,6 @@
 """The report in a real browser: what a hand, a keyboard, a screen reader and a hostile name do with it."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -335,6 +336,8 @@ def test_many_points_move_as_a_picture_and_are_drawn_where_they_are_dropped(open
         (new[0] - old[0]) / (old[1] - old[0]) * old[2] for old, new in zip(before, page.evaluate(axes), strict=True)
     ]
     assert moves == pytest.approx([-120, 60], abs=0.5)
+    plot.dblclick()
+    page.wait_for_function(f"JSON.stringify({axes}) === '{json.dumps(before, separators=(',', ':'))}'")
 
 
 def test_box_selects_all_images_and_other_map_starts_anew(open_page):

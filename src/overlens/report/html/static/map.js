@@ -239,7 +239,9 @@ if (find("#map")) {
     plot.style.touchAction = isMoving() ? "none" : "";
     Plotly.relayout(plot, { dragmode: dragmode() });
   });
-  find("#map-reset").addEventListener("click", () => { if (drawn) Plotly.relayout(plot, { "xaxis.autorange": true, "yaxis.autorange": true }); });
+  const showAll = () => { if (drawn) Plotly.relayout(plot, { "xaxis.autorange": true, "yaxis.autorange": true }); };
+  find("#map-reset").addEventListener("click", showAll);
+  plot.addEventListener("dblclick", () => { if (isMoving()) showAll(); }); // elsewhere Plotly does it
   find("#map-in").addEventListener("click", () => zoom(0.6));
   find("#map-out").addEventListener("click", () => zoom(1 / 0.6));
   document.addEventListener("themechange", redraw);
