@@ -219,6 +219,15 @@ def n_listed(page: "api.Page") -> int:
     return int(page.locator("#pair").inner_text().rsplit(" ", 1)[1])
 
 
+def show_unjudged(page: "api.Page") -> None:
+    page.locator("#filters-open").click()
+    choose_filter(page, "judged", "no")
+    api.expect(page.locator("#filters-open")).to_have_text("Filters: 1 on")
+    page.locator("#filters-open").click()
+    wait_until_shown(page)
+    page.locator("#pair").focus()
+
+
 def choose_filter(page: "api.Page", name: str, value: str) -> None:
     page.locator(f'#filters [name="{name}"]').select_option(value)
 
@@ -589,12 +598,7 @@ def test_filters_narrow_the_list_and_clear(open_page):
 def test_a_list_of_pairs_to_judge_loses_none_while_it_shrinks(open_page, desk):
     page = open_page()
     everything = n_listed(page)
-    page.locator("#filters-open").click()
-    choose_filter(page, "judged", "no")
-    api.expect(page.locator("#filters-open")).to_have_text("Filters: 1 on")
-    page.locator("#filters-open").click()
-    wait_until_shown(page)
-    page.locator("#pair").focus()
+    show_unjudged(page)
     for _ in range(min(everything, 30) - 1):
         press(page, "u")
     assert len(desk.answers()) == min(everything, 30) - 1
@@ -606,12 +610,7 @@ def test_a_list_of_pairs_to_judge_loses_none_while_it_shrinks(open_page, desk):
 def test_a_list_of_pairs_to_judge_skips_what_another_window_judged(open_page, desk):
     one, other = open_page(is_deaf=True), open_page(is_deaf=True)
     for page in (one, other):
-        page.locator("#filters-open").click()
-        choose_filter(page, "judged", "no")
-        api.expect(page.locator("#filters-open")).to_have_text("Filters: 1 on")
-        page.locator("#filters-open").click()
-        wait_until_shown(page)
-        page.locator("#pair").focus()
+        show_unjudged(page)
     press(other, "ArrowRight")
     press(other, "n")
     third = shown_pair(other)
