@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from overlens.atomic import remove_partials, write_bytes
 from overlens.store.blobs import named_if_damaged
 
-DIGEST_BYTES = 16
+CUT_DIGEST_BYTES = 16
 """Bytes of each of the two digests of a key."""
 
 Keys = NDArray[np.bytes_]
@@ -90,7 +90,7 @@ class PairStore:
 
     @property
     def _entry(self) -> np.dtype[Any]:
-        return np.dtype([("key", f"S{2 * DIGEST_BYTES}"), ("finding", self.finding)])
+        return np.dtype([("key", f"S{2 * CUT_DIGEST_BYTES}"), ("finding", self.finding)])
 
     def _read(self, path: Path) -> NDArray[Any]:
         with named_if_damaged(path):
@@ -105,8 +105,8 @@ class PairStore:
 
 def make_keys(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> Keys:
     """Return the keys `(m,)` of pairs whose files have these digests, `(m, 16)` uint8 or longer each."""
-    both = np.concatenate([left[:, :DIGEST_BYTES], right[:, :DIGEST_BYTES]], axis=1)
-    return np.ascontiguousarray(both).view(f"S{2 * DIGEST_BYTES}")[:, 0]
+    both = np.concatenate([left[:, :CUT_DIGEST_BYTES], right[:, :CUT_DIGEST_BYTES]], axis=1)
+    return np.ascontiguousarray(both).view(f"S{2 * CUT_DIGEST_BYTES}")[:, 0]
 
 
 def _digest(content: bytes) -> str:
