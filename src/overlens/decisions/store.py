@@ -330,10 +330,11 @@ _DAMAGED = (
 
 def _version(connection: sqlite3.Connection) -> int:
     """Return the version of the file, 0 for an empty one."""
-    version, application = (
-        int(connection.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("user_version", "application_id")
-    )
-    n_tables = int(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
+    if connection.in_transaction:
+        version, application, n_tables = _identity(connection)
+    else:
+        with _transaction(connection, "DEFERRED"):  # else another process may make the tables between two looks
+            version, application, n_tables = _identity(connection)
     if version == application == n_tables == 0:
         return 0
     if application != APPLICATION_ID:
@@ -344,6 +345,13 @@ def _version(connection: sqlite3.Connection) -> int:
             "overlens"
         )
     return version
+
+
+def _identity(connection: sqlite3.Connection) -> tuple[int, int, int]:
+    """Return version, number of the program, and number of tables of the file."""
+    asked = "PRAGMA user_version", "PRAGMA application_id", "SELECT count(*) FROM sqlite_schema"
+    version, application, n_tables = (int(connection.execute(one).fetchone()[0]) for one in asked)
+    return version, application, n_tables
 
 
 @contextmanager
